@@ -1,0 +1,31 @@
+import type { ContentSource } from '../model/content.ts';
+import type { Progress } from '../model/progress.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Store } from '../store/store.ts';
+
+export interface EmitContext {
+  /** The bytes that the plan's digests name. */
+  readonly content: ContentSource;
+  readonly store: Store;
+  /** An existing folder; an emitter writes only names of its own in it. */
+  readonly outDir: string;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** One thing that was written. */
+export interface Artifact {
+  readonly emitter: string;
+  /** Absolute path of the folder or file. */
+  readonly path: string;
+  /** The digest that names the whole artifact, such as an image index's. */
+  readonly digest: string;
+  readonly size: number;
+}
+
+/** A way to write a plan down. A folder under `emitters/` holds one; nothing else names it but `emitters/index.ts`. */
+export interface Emitter<Options = unknown> {
+  readonly name: string;
+  readonly summary: string;
+  emit(plan: Plan, options: Options, context: EmitContext): Promise<readonly Artifact[]>;
+}

@@ -1,0 +1,86 @@
+import type { Digest } from '../model/digest.ts';
+import type { BytePath, PayloadTree } from '../model/payload-tree.ts';
+
+/** How an app starts on a host. */
+export type Way = 'native' | 'compatible' | 'emulated' | 'unsupported';
+
+/** A file pinned by what is in it. */
+export interface PinnedFile {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Where an emulator came from, enough to fetch the same bytes again. */
+export type EmulatorOrigin =
+  | { readonly provider: 'dir'; readonly file: string }
+  | {
+      readonly provider: 'debian';
+      readonly suite: string;
+      readonly package: string;
+      readonly packageVersion: string;
+      readonly sourcePackage: string;
+      readonly sourceVersion: string;
+      /** The .deb, relative to the mirror. */
+      readonly packagePath: string;
+      readonly packageDigest: Digest;
+    };
+
+/** A static program of `host` that runs programs of `guest`. */
+export interface PinnedEmulator extends PinnedFile {
+  readonly kind: 'qemu';
+  readonly host: string;
+  readonly guest: string;
+  /** The emulator's own version, such as `11.1.2`. */
+  readonly version: string;
+  readonly origin: EmulatorOrigin;
+}
+
+/** What is decided for one host: one row of the arch matrix with everything it needs. */
+export type HostPlan =
+  | { readonly host: string; readonly way: 'native'; readonly slice?: PinnedFile }
+  | {
+      readonly host: string;
+      readonly way: 'compatible' | 'emulated';
+      readonly launcher: PinnedFile;
+      readonly emulator: PinnedEmulator;
+    };
+
+/** The app: the guest's CPU and the program that starts. */
+export interface AppPlan {
+  readonly name: string;
+  readonly guest: string;
+  readonly linkage: 'static' | 'static-pie' | 'dynamic';
+  /** The target binary inside the payload tree. */
+  readonly target: BytePath;
+}
+
+/** What an image's config says beyond the platform. Strings are text: image-spec configs are JSON. */
+export interface ImageSettings {
+  /** The app's own entrypoint, without the launcher. */
+  readonly entrypoint: readonly string[];
+  readonly cmd: readonly string[];
+  /** `NAME=VALUE`. */
+  readonly env: readonly string[];
+  readonly workdir: string;
+  readonly user?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** `80`, `80/tcp`, `53/udp`. */
+  readonly exposedPorts: readonly string[];
+  readonly volumes: readonly string[];
+  readonly stopSignal?: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * Everything decided, each input pinned by digest. Plain data: it survives JSON, and the same plan
+ * makes the same bytes on any machine.
+ */
+export interface Plan {
+  readonly version: 1;
+  readonly app: AppPlan;
+  readonly payload: PayloadTree;
+  readonly hosts: readonly HostPlan[];
+  readonly image: ImageSettings;
+  /** Seconds since 1970; the time written into artifacts. */
+  readonly sourceDateEpoch: number;
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['src/**/*.test.ts', '*.test.ts'],
+    disableConsoleIntercept: true,
+    testTimeout: 30_000,
+    hookTimeout: 120_000,
+    passWithNoTests: true,
+    reporters: ['default', 'json'],
+    outputFile: { json: '.test-results/results.json' },
+  },
+});
