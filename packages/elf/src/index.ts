@@ -1,1 +1,14 @@
-export {};
+export type { ElfAbi, FloatAbi, MipsAbi } from './abi.ts';
+export { type ByteSource, bytesSource } from './byte-source.ts';
+export type { ElfDynamic } from './dynamic.ts';
+export { type Elf, type Linkage, readElf, readElfIdentity } from './elf.ts';
+export { type ElfIdentity, ET_CORE, ET_DYN, ET_EXEC, ET_REL, headerSize } from './header.ts';
+export { describeMachine, MACHINE_NAMES } from './machine.ts';
+export type { AbiTag, ElfNotes, GnuProperty } from './notes.ts';
+export {
+  type ProgramHeader,
+  PT_DYNAMIC,
+  PT_INTERP,
+  PT_LOAD,
+  PT_NOTE,
+} from './program-header.ts';

@@ -1,0 +1,42 @@
+import { outOfBounds, truncated } from './errors.ts';
+
+/** Bytes that can be read at any place: a file, a part of one, or memory. */
+export interface ByteSource {
+  /** In bytes; at most 2^53 - 1. */
+  readonly size: number;
+  /** Answers exactly `length` bytes; a short answer makes the reader fail. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** Bytes in memory as a source. */
+export function bytesSource(bytes: Uint8Array): ByteSource {
+  return Object.freeze({
+    size: bytes.length,
+    read: async (offset: number, length: number) => bytes.subarray(offset, offset + length),
+  });
+}
+
+/**
+ * Reads a range that the file itself names, so any number may come.
+ *
+ * @throws UportError UPORT_ELF_OUT_OF_BOUNDS when it starts past the end, UPORT_ELF_TRUNCATED when
+ *   only its end is missing or the source gave less than asked
+ */
+export async function readRange(
+  source: ByteSource,
+  offset: bigint,
+  length: bigint,
+  what: string,
+): Promise<Uint8Array> {
+  checkRange(source, offset, length, what);
+  const bytes = await source.read(Number(offset), Number(length));
+  if (bytes.length !== Number(length)) throw truncated(what, offset, length, source.size);
+  return bytes;
+}
+
+/** The bounds of `readRange` without reading. */
+export function checkRange(source: ByteSource, offset: bigint, length: bigint, what: string): void {
+  const size = BigInt(source.size);
+  if (offset > size) throw outOfBounds(what, offset, source.size);
+  if (length > size - offset) throw truncated(what, offset, length, source.size);
+}
