@@ -1,0 +1,14 @@
+// Writes oclif.manifest.json, so that a start need not load every command, and docs/cli.md from the same data.
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Config } from '@oclif/core';
+import { cliReference } from '../dist/reference.js';
+
+const root = path.join(import.meta.dirname, '..');
+const config = await Config.load({ root, ignoreManifest: true });
+const plugin = config.plugins.get('uport');
+writeFileSync(
+  path.join(root, 'oclif.manifest.json'),
+  `${JSON.stringify(plugin.manifest, undefined, 2)}\n`,
+);
+writeFileSync(path.join(root, '../../docs/cli.md'), cliReference(plugin.manifest));

@@ -1,0 +1,251 @@
+import { Args, Flags } from '@oclif/core';
+import {
+  type Arch,
+  type BuildResult,
+  build,
+  parseArch,
+  platformName,
+  pushLayout,
+  Store,
+  UportError,
+} from '@uport/core';
+import { BaseCommand } from '../base-command.ts';
+import { EMIT_FLAGS, ociFlags } from '../emit/index.ts';
+import { humanSize } from '../progress-bar.ts';
+import { emulatorsFlag, hostFlag } from '../shared-flags.ts';
+
+const CONFIG = 'IMAGE CONFIG';
+
+export default class Build extends BaseCommand {
+  static override summary = 'Make artifacts that run on every CPU from a program for one CPU.';
+
+  static override description =
+    'The input is an ELF program, or a folder with the program named by --entrypoint. Needs no root, no container engine and no emulation.';
+
+  static override examples = [
+    '<%= config.bin %> build ./nqueens --emit oci -o dist',
+    '<%= config.bin %> build ./vendor-app --entrypoint bin/app --emit oci --host amd64,arm64 -o dist',
+    '<%= config.bin %> build ./app --emit oci -o dist --push registry.example/team/app:1.0',
+    '<%= config.bin %> build ./app-riscv64 --slice amd64=./app-amd64 --emit oci -o dist',
+  ];
+
+  static override args = {
+    input: Args.string({ description: 'an ELF program or a folder', required: true }),
+  };
+
+  static override flags = {
+    emit: Flags.option({
+      summary: 'What to make.',
+      options: EMIT_FLAGS.map((entry) => entry.name),
+      multiple: true,
+      delimiter: ',',
+      default: ['oci'],
+    })(),
+    out: Flags.string({
+      char: 'o',
+      summary: 'The folder to write to.',
+      default: 'dist',
+      helpValue: 'DIR',
+    }),
+    host: hostFlag(),
+    slice: Flags.string({
+      summary: 'A native build of the program for one host.',
+      helpValue: 'CPU=FILE',
+      multiple: true,
+    }),
+    emulators: emulatorsFlag(),
+    name: Flags.string({ summary: "The app's name. Default: the input's file name." }),
+    'source-date-epoch': Flags.integer({
+      summary: 'The time written into artifacts, in seconds since 1970.',
+      env: 'SOURCE_DATE_EPOCH',
+      default: 0,
+      min: 0,
+      helpValue: 'SECONDS',
+    }),
+    entrypoint: Flags.string({
+      summary:
+        'What the image starts: a program, or a JSON array of a program and arguments. For a folder, a path inside it.',
+      helpValue: 'PROGRAM',
+      helpGroup: CONFIG,
+    }),
+    cmd: Flags.string({
+      summary: 'Default arguments: one word, or a JSON array.',
+      helpValue: 'ARGS',
+      helpGroup: CONFIG,
+    }),
+    env: Flags.string({
+      summary: 'An environment variable.',
+      multiple: true,
+      helpValue: 'NAME=VALUE',
+      helpGroup: CONFIG,
+    }),
+    workdir: Flags.string({
+      summary: 'The working folder in the image.',
+      helpValue: 'DIR',
+      helpGroup: CONFIG,
+    }),
+    user: Flags.string({
+      summary: 'The user, and the group after a colon.',
+      helpValue: 'USER',
+      helpGroup: CONFIG,
+    }),
+    label: Flags.string({
+      summary: 'A label.',
+      multiple: true,
+      helpValue: 'NAME=VALUE',
+      helpGroup: CONFIG,
+    }),
+    expose: Flags.string({
+      summary: 'A port, such as 80 or 53/udp.',
+      multiple: true,
+      helpValue: 'PORT',
+      helpGroup: CONFIG,
+    }),
+    volume: Flags.string({
+      summary: 'A volume.',
+      multiple: true,
+      helpValue: 'DIR',
+      helpGroup: CONFIG,
+    }),
+    'stop-signal': Flags.string({
+      summary: 'The signal that stops the app.',
+      helpValue: 'SIGNAL',
+      helpGroup: CONFIG,
+    }),
+    annotation: Flags.string({
+      summary: 'An annotation of the index and its manifests.',
+      multiple: true,
+      helpValue: 'NAME=VALUE',
+      helpGroup: CONFIG,
+    }),
+    ...ociFlags.flags,
+    push: Flags.string({
+      summary: 'Push the image there.',
+      multiple: true,
+      helpValue: 'REGISTRY/REPO:TAG',
+      helpGroup: 'PUSH',
+    }),
+    insecure: Flags.boolean({ summary: 'Talk plain HTTP to the registry.', helpGroup: 'PUSH' }),
+    'mount-from': Flags.string({
+      summary: 'A repository of the same registry that may hold the blobs already.',
+      multiple: true,
+      helpValue: 'REPO',
+      helpGroup: 'PUSH',
+    }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Build);
+    if (flags.push && !flags.emit.includes(ociFlags.name)) {
+      throw usage('--push needs --emit oci', 'add oci to --emit');
+    }
+    const entrypoint =
+      flags.entrypoint === undefined ? undefined : words(flags.entrypoint, '--entrypoint');
+    const store = await Store.open();
+    const result = await build({
+      input: args.input,
+      outDir: flags.out,
+      emit: EMIT_FLAGS.filter((entry) => flags.emit.includes(entry.name)).map((entry) =>
+        entry.request(flags),
+      ),
+      ...(entrypoint && { entrypoint }),
+      ...(flags.name !== undefined && { name: flags.name }),
+      ...(flags.host && { hosts: flags.host }),
+      ...(flags.slice && { slices: slices(flags.slice) }),
+      ...(flags.emulators && { providers: flags.emulators }),
+      image: {
+        ...(flags.cmd !== undefined && { cmd: words(flags.cmd, '--cmd') }),
+        ...(flags.env && { env: flags.env.map((pair) => pairOf(pair, '--env').join('=')) }),
+        ...(flags.workdir !== undefined && { workdir: flags.workdir }),
+        ...(flags.user !== undefined && { user: flags.user }),
+        ...(flags.label && { labels: record(flags.label, '--label') }),
+        ...(flags.expose && { exposedPorts: flags.expose }),
+        ...(flags.volume && { volumes: flags.volume }),
+        ...(flags['stop-signal'] !== undefined && { stopSignal: flags['stop-signal'] }),
+        ...(flags.annotation && { annotations: record(flags.annotation, '--annotation') }),
+      },
+      sourceDateEpoch: flags['source-date-epoch'],
+      store,
+      progress: this.progress,
+      signal: this.signal,
+      warn: this.tell,
+    });
+    const layout = result.artifacts.find((artifact) => artifact.emitter === ociFlags.name);
+    const pushed = [];
+    for (const reference of flags.push ?? []) {
+      if (layout === undefined) break;
+      pushed.push(
+        await pushLayout({
+          layout: layout.path,
+          reference,
+          insecure: flags.insecure,
+          ...(flags['mount-from'] && { mountFrom: flags['mount-from'] }),
+          progress: this.progress,
+          signal: this.signal,
+        }),
+      );
+    }
+    this.#report(result);
+    for (const push of pushed) {
+      this.log(
+        `pushed ${push.reference}@${push.digest}: ${push.uploadedBlobs} blobs sent, ${push.mountedBlobs} mounted, ${push.existingBlobs} were there`,
+      );
+    }
+    return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app, pushed };
+  }
+
+  #report({ plan, matrix, artifacts }: BuildResult): void {
+    for (const [index, row] of matrix.entries()) {
+      const host = plan.hosts[index];
+      const emulator =
+        host && 'emulator' in host
+          ? `qemu-${host.emulator.guest} ${host.emulator.version}`
+          : row.reason;
+      const platform = row.host.oci ? platformName(row.host.oci) : row.host.name;
+      this.log(`${platform.padEnd(16)} ${row.way.padEnd(11)} ${emulator}`);
+    }
+    for (const artifact of artifacts) {
+      this.log(`${artifact.path}  ${artifact.digest}  ${humanSize(artifact.size)}`);
+    }
+  }
+}
+
+function usage(message: string, hint: string): UportError {
+  return new UportError({ code: 'UPORT_USAGE', category: 'usage', message, hint });
+}
+
+/** One word, or a JSON array of strings. */
+function words(text: string, flag: string): string[] {
+  if (!text.trimStart().startsWith('[')) return [text];
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw usage(
+      `${flag} is not a JSON array: ${String(cause)}`,
+      `write ${flag} '["PROGRAM","ARG"]'`,
+    );
+  }
+  if (Array.isArray(value) && value.every((word) => typeof word === 'string')) return value;
+  throw usage(`${flag} must be an array of strings`, `write ${flag} '["PROGRAM","ARG"]'`);
+}
+
+function pairOf(text: string, flag: string): [name: string, value: string] {
+  const equals = text.indexOf('=');
+  if (equals < 1)
+    throw usage(`${flag} ${JSON.stringify(text)} has no NAME=`, `write ${flag} NAME=VALUE`);
+  return [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+function record(pairs: readonly string[], flag: string): Record<string, string> {
+  return Object.fromEntries(pairs.map((pair) => pairOf(pair, flag)));
+}
+
+function slices(pairs: readonly string[]): ReadonlyMap<Arch, string> {
+  return new Map(
+    pairs.map((pair) => {
+      const [cpu, file] = pairOf(pair, '--slice');
+      return [parseArch(cpu), file];
+    }),
+  );
+}

@@ -1,0 +1,93 @@
+import { stat } from 'node:fs/promises';
+import { Args } from '@oclif/core';
+import {
+  archOfElf,
+  describeLayout,
+  describeMachine,
+  inspectElf,
+  platformName,
+  systemError,
+} from '@uport/core';
+import { BaseCommand } from '../base-command.ts';
+import { humanSize } from '../progress-bar.ts';
+
+export default class Inspect extends BaseCommand {
+  static override summary =
+    'Show what a program or an artifact is: CPU, linkage, libraries, platforms, emulators.';
+
+  static override examples = [
+    '<%= config.bin %> inspect ./nqueens',
+    '<%= config.bin %> inspect dist/oci --json',
+  ];
+
+  static override args = {
+    file: Args.string({ description: 'an ELF file or an OCI image layout folder', required: true }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args } = await this.parse(Inspect);
+    const status = await stat(args.file).catch((error: unknown) => {
+      throw systemError(error, args.file);
+    });
+    return status.isDirectory() ? this.#layout(args.file) : this.#elf(args.file);
+  }
+
+  async #elf(file: string): Promise<unknown> {
+    const { size, elf } = await inspectElf(file);
+    const { identity } = elf;
+    const arch = archOfElf(identity);
+    const facts: Record<string, string | undefined> = {
+      cpu: arch?.name ?? `${describeMachine(identity.machine)} (QEMU has no such guest)`,
+      platform: arch?.oci && platformName(arch.oci),
+      debian: arch?.debian,
+      elf: `${identity.bits} bits, ${identity.order === 'lsb' ? 'little' : 'big'}-endian, machine ${identity.machine} ${describeMachine(identity.machine)}, flags 0x${identity.flags.toString(16)}`,
+      linkage: elf.linkage,
+      interpreter: elf.interpreter,
+      needed: elf.dynamic?.needed.join(' ') || undefined,
+      soname: elf.dynamic?.soname,
+      rpath: elf.dynamic?.rpath.join(':') || undefined,
+      runpath: elf.dynamic?.runpath.join(':') || undefined,
+      'build id': elf.buildId,
+      'abi tag': elf.abiTag && `${elf.abiTag.os} ${elf.abiTag.version}`,
+      size: humanSize(size),
+    };
+    for (const [name, value] of Object.entries(facts)) {
+      if (value !== undefined) this.log(`${`${name}:`.padEnd(13)}${value}`);
+    }
+    return {
+      kind: 'elf',
+      file,
+      size,
+      arch: arch?.name,
+      platform: arch?.oci,
+      identity: { ...identity, entry: `0x${identity.entry.toString(16)}` },
+      linkage: elf.linkage,
+      interpreter: elf.interpreter,
+      dynamic: elf.dynamic && {
+        needed: elf.dynamic.needed,
+        rpath: elf.dynamic.rpath,
+        runpath: elf.dynamic.runpath,
+        soname: elf.dynamic.soname,
+      },
+      buildId: elf.buildId,
+      abiTag: elf.abiTag,
+    };
+  }
+
+  async #layout(dir: string): Promise<unknown> {
+    const layout = await describeLayout(dir);
+    for (const image of layout.images) {
+      this.log(`${image.tag ?? '(no tag)'}  ${image.digest}`);
+      for (const platform of image.platforms) {
+        const way = platform.way === undefined ? '' : `  ${platform.way}`;
+        const emulator = platform.emulator === undefined ? '' : ` (${platform.emulator})`;
+        this.log(
+          `  ${platform.platform.padEnd(16)} ${platform.digest}  ${humanSize(platform.size)}${way}${emulator}`,
+        );
+        for (const layer of platform.layers)
+          this.log(`    layer ${layer.digest}  ${humanSize(layer.size)}`);
+      }
+    }
+    return { kind: 'oci-layout', dir, ...layout };
+  }
+}

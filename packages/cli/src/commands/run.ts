@@ -1,0 +1,136 @@
+import { stat } from 'node:fs/promises';
+import { Args, Flags } from '@oclif/core';
+import {
+  type Arch,
+  parseArch,
+  parseEmulatorProvider,
+  planRun,
+  planRunLayout,
+  Store,
+  systemError,
+  UportError,
+} from '@uport/core';
+import { BaseCommand } from '../base-command.ts';
+import { emulatorsFlag } from '../shared-flags.ts';
+import { splitCommandLine } from '../split-command-line.ts';
+
+export default class Run extends BaseCommand {
+  static override enableJsonFlag = false;
+
+  static override summary = 'Run a program of any CPU, or an image layout, now.';
+
+  static override description =
+    'Everything after FILE goes to the program as it is. The program takes the place of uport: terminal, signals and exit status are its own. An image layout is unpacked and entered with chroot (as root) or a user namespace.';
+
+  static override examples = [
+    '<%= config.bin %> run ./nqueens 10',
+    '<%= config.bin %> run --host-arch arm64 ./nqueens',
+    '<%= config.bin %> run -g 1234 ./nqueens   # then: gdb -ex "target remote :1234"',
+    '<%= config.bin %> run --qemu-arg=-strace ./nqueens',
+    '<%= config.bin %> run dist/oci',
+  ];
+
+  static override strict = false;
+
+  static override args = {
+    file: Args.string({
+      description: 'an ELF program, a script or an OCI image layout folder',
+      required: true,
+    }),
+    args: Args.string({ description: 'arguments of the program' }),
+  };
+
+  static override flags = {
+    'host-arch': Flags.custom<Arch>({
+      summary: "Pretend to be a host of this CPU: its emulator is run by this host's.",
+      helpValue: 'CPU',
+      parse: async (spelling) => parseArch(spelling),
+    })(),
+    'force-emulation': Flags.boolean({
+      summary: "Use the emulator even for this machine's own CPU.",
+    }),
+    emulators: emulatorsFlag(),
+    gdb: Flags.integer({
+      char: 'g',
+      summary: 'Wait for GDB on this port before the program starts.',
+      helpValue: 'PORT',
+      min: 1,
+      max: 65535,
+    }),
+    'qemu-arg': Flags.string({
+      summary: "An option for QEMU, as qemu-user's -help lists them.",
+      multiple: true,
+      helpValue: 'ARG',
+      allowStdin: false,
+    }),
+    env: Flags.string({
+      summary: 'An environment variable for the program.',
+      multiple: true,
+      helpValue: 'NAME=VALUE',
+    }),
+    debug: Flags.boolean({ summary: 'Tell each decision of the launcher.' }),
+    platform: Flags.custom<Arch>({
+      summary: "Which platform of an image layout; default: this machine's.",
+      helpValue: 'CPU',
+      parse: async (spelling) => parseArch(spelling),
+    })(),
+  };
+
+  async run(): Promise<void> {
+    const { own, program } = splitCommandLine(this.argv, Run.flags);
+    const { flags, args } = await this.parse(Run, own);
+    const file = args.file;
+    const status = await stat(file).catch((error: unknown) => {
+      throw systemError(error, file);
+    });
+    const common = {
+      file,
+      args: program,
+      providers: flags.emulators ?? [parseEmulatorProvider('debian')],
+      env: environment(flags.env ?? []),
+      debug: flags.debug,
+      forceEmulation: flags['force-emulation'],
+      store: await Store.open(),
+      progress: this.progress,
+      signal: this.signal,
+    };
+    const command = status.isDirectory()
+      ? await planRunLayout({ ...common, ...(flags.platform && { platform: flags.platform }) })
+      : await planRun({
+          ...common,
+          ...(flags['host-arch'] && { hostArch: flags['host-arch'] }),
+          emulatorArgs: [
+            ...(flags.gdb === undefined ? [] : ['-g', String(flags.gdb)]),
+            ...(flags['qemu-arg'] ?? []),
+          ],
+        });
+    if (process.execve === undefined) {
+      throw new UportError({
+        code: 'UPORT_NODE_TOO_OLD',
+        category: 'environment',
+        message: 'this Node cannot hand over to another program',
+        hint: 'use Node 22.15 or newer, on Linux',
+      });
+    }
+    process.execve(command.program, [...command.argv], { ...command.env });
+  }
+}
+
+function environment(pairs: readonly string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env))
+    if (value !== undefined) env[name] = value;
+  for (const pair of pairs) {
+    const equals = pair.indexOf('=');
+    if (equals < 1) {
+      throw new UportError({
+        code: 'UPORT_USAGE',
+        category: 'usage',
+        message: `--env ${JSON.stringify(pair)} has no NAME=`,
+        hint: 'write --env NAME=VALUE',
+      });
+    }
+    env[pair.slice(0, equals)] = pair.slice(equals + 1);
+  }
+  return env;
+}

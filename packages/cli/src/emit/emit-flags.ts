@@ -1,0 +1,9 @@
+import type { Interfaces } from '@oclif/core';
+import type { EmitRequest } from '@uport/core';
+
+/** An emitter as the build command offers it: its flags, and how they become its options. */
+export interface EmitFlags<F extends Interfaces.FlagInput = Interfaces.FlagInput> {
+  readonly name: string;
+  readonly flags: F;
+  request(flags: Readonly<Record<string, unknown>>): EmitRequest<never>;
+}

@@ -1,0 +1,7 @@
+import type { EmitFlags } from './emit-flags.ts';
+import { ociFlags } from './oci-flags.ts';
+
+/** The emitters that `--emit` knows. */
+export const EMIT_FLAGS: readonly EmitFlags[] = [ociFlags];
+
+export { ociFlags };

@@ -1,0 +1,36 @@
+import { Flags } from '@oclif/core';
+import { type EmitRequest, type OciOptions, ociEmitter } from '@uport/core';
+import type { EmitFlags } from './emit-flags.ts';
+
+const GROUP = 'IMAGE';
+
+export const ociFlags = {
+  name: ociEmitter.name,
+  flags: {
+    archive: Flags.boolean({
+      summary: 'Write oci-archive.tar and docker-archive.tar too.',
+      helpGroup: GROUP,
+    }),
+    compression: Flags.option({
+      summary: 'How layers are compressed.',
+      options: ['gzip', 'zstd'] as const,
+      default: 'gzip',
+      helpGroup: GROUP,
+    })(),
+    tag: Flags.string({
+      summary: 'A tag of the image in the layout.',
+      multiple: true,
+      default: ['latest'],
+      helpValue: 'TAG',
+      helpGroup: GROUP,
+    }),
+  },
+  request(flags): EmitRequest<never> {
+    const options: OciOptions = {
+      compression: flags.compression as OciOptions['compression'],
+      tags: flags.tag as string[],
+      archive: flags.archive === true,
+    };
+    return { emitter: ociEmitter, options } as EmitRequest<never>;
+  },
+} satisfies EmitFlags;

@@ -1,0 +1,20 @@
+import { Flags } from '@oclif/core';
+import { type Arch, type EmulatorProvider, parseArch, parseEmulatorProvider } from '@uport/core';
+
+/** `--host amd64,arm64`, repeatable. */
+export const hostFlag = Flags.custom<Arch>({
+  summary:
+    'A CPU that it must run on, by any usual name. Default: amd64, arm64, riscv64, ppc64le and s390x.',
+  helpValue: 'CPU',
+  multiple: true,
+  delimiter: ',',
+  parse: async (spelling) => parseArch(spelling),
+});
+
+/** `--emulators debian:trixie`, repeatable. */
+export const emulatorsFlag = Flags.custom<EmulatorProvider>({
+  summary: 'Where emulators come from: debian, debian:SUITE or dir:PATH. The newest found wins.',
+  helpValue: 'PROVIDER',
+  multiple: true,
+  parse: async (spec) => parseEmulatorProvider(spec),
+});

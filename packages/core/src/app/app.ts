@@ -1,0 +1,21 @@
+import type { Arch } from '../model/arch.ts';
+import type { ContentSource } from '../model/content.ts';
+import type { BytePath, PayloadTree } from '../model/payload-tree.ts';
+import type { AppPlan } from '../plan/plan.ts';
+
+/** An input, read once: what travels, what starts, and where the bytes lie. */
+export interface App {
+  readonly name: string;
+  readonly guest: Arch;
+  readonly linkage: AppPlan['linkage'];
+  /** The loader that a dynamic target names. */
+  readonly interpreter: string | undefined;
+  /** It was a folder, not a single program. */
+  readonly wholeFolder: boolean;
+  /** The program that starts; a script or an ELF file. */
+  readonly program: BytePath;
+  /** The ELF file that decided the guest's CPU. */
+  readonly target: BytePath;
+  readonly payload: PayloadTree;
+  readonly content: ContentSource;
+}

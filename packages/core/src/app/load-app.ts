@@ -1,0 +1,250 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { Elf } from '@uport/elf';
+import { UportError } from '@uport/errors';
+import { type Arch, archOfElf } from '../model/arch.ts';
+import { bytePath, displayBytes, parseBytePath, textPath } from '../model/byte-path.ts';
+import type { ContentSource } from '../model/content.ts';
+import type { Digest } from '../model/digest.ts';
+import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
+import type { Progress } from '../model/progress.ts';
+import { systemError } from '../system-error.ts';
+import type { App } from './app.ts';
+import { readProgram } from './read-program.ts';
+import { type Scan, scanFile, scanFolder } from './scan-folder.ts';
+
+export interface LoadContext {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export interface LoadOptions {
+  /** The program to start, relative to the folder. Needed for a folder, not used for a file. */
+  readonly program?: string;
+  /** The app's name; default: the input's file name. */
+  readonly name?: string;
+}
+
+/** Where an app lies in its payload. */
+export const APP_FOLDER = textPath('app');
+
+/**
+ * Reads an ELF file, or a folder and the program in it, as an app.
+ *
+ * @throws UportError UPORT_NOT_FOUND, UPORT_ELF_*, UPORT_GUEST_*, UPORT_ENTRYPOINT_*
+ */
+export async function loadApp(
+  input: string,
+  options: LoadOptions,
+  context: LoadContext,
+): Promise<App> {
+  const status = await stat(input).catch((error: unknown) => {
+    throw systemError(error, input);
+  });
+  const name = options.name ?? path.basename(path.resolve(input));
+  if (status.isDirectory()) return loadFolder(input, name, options.program, context);
+  if (status.isFile()) return loadFile(input, name, context);
+  throw new UportError({
+    code: 'UPORT_INPUT_TYPE',
+    category: 'input',
+    message: 'it is neither a file nor a folder',
+    hint: 'give an ELF program or a folder that holds one',
+    file: input,
+  });
+}
+
+async function loadFile(input: string, name: string, context: LoadContext): Promise<App> {
+  // The header first: a file that is no program is refused before it is read to its end.
+  const elf = await readProgram(input, input);
+  const target = bytePath(Buffer.from(`app/${path.basename(path.resolve(input))}`));
+  const size = (await stat(input)).size;
+  const task = context.progress.start(`Reading ${name}`, size, 'bytes');
+  // One file has no modes worth keeping: it must be executable, and a umask must not change a digest.
+  const scan = await scanFile(input, target, 0o755, { task, signal: context.signal });
+  task.done();
+  const folder: PayloadEntry = { type: 'directory', path: APP_FOLDER, mode: 0o755 };
+  return {
+    ...assemble(name, target, elf, { ...scan, entries: [folder, ...scan.entries] }, input),
+    program: target,
+    wholeFolder: false,
+  };
+}
+
+async function loadFolder(
+  input: string,
+  name: string,
+  program: string | undefined,
+  context: LoadContext,
+): Promise<App> {
+  if (program === undefined) {
+    throw new UportError({
+      code: 'UPORT_ENTRYPOINT_MISSING',
+      category: 'usage',
+      message: 'a folder needs the program that starts',
+      hint: 'add --entrypoint PROGRAM, a path inside the folder',
+      file: input,
+    });
+  }
+  const task = context.progress.start(`Reading ${name}`, undefined, 'bytes');
+  const scan = await scanFolder(input, APP_FOLDER, { task, signal: context.signal }).catch(
+    (error: unknown) => {
+      throw systemError(error, input);
+    },
+  );
+  task.done();
+  const entries = new Map(scan.entries.map((entry) => [entry.path, entry]));
+  const named = programPath(program);
+  const entry = resolveEntry(entries, named);
+  if (entry?.type !== 'file') {
+    throw new UportError({
+      code: 'UPORT_ENTRYPOINT_NOT_FOUND',
+      category: 'input',
+      message: `the folder has no program ${JSON.stringify(program)}`,
+      hint: `name a file in it: ${suggest(scan)}`,
+      file: input,
+    });
+  }
+  const target = targetOf(entry.path, scan, input);
+  const file = scan.files.get(digestOf(entries, target)) as string | Buffer;
+  const elf = await readProgram(file, displayBytes(target));
+  return { ...assemble(name, target, elf, scan, input), program: named, wholeFolder: true };
+}
+
+function programPath(program: string): BytePath {
+  const inside = program.replace(/^\/app\//, '').replace(/^(\.\/)+/, '');
+  return parseBytePath(
+    `${APP_FOLDER}/${Buffer.from(path.posix.normalize(inside)).toString('latin1')}`,
+  );
+}
+
+function suggest(scan: Scan): string {
+  const programs = [...scan.programs.keys()].slice(0, 5);
+  if (programs.length === 0) return 'it holds no program at all';
+  return programs.map((p) => displayBytes(p.slice(APP_FOLDER.length + 1))).join(', ');
+}
+
+const MAX_LINKS = 40;
+
+/** Follows symbolic and hard links inside the payload, as the kernel would below `/`. */
+function resolveEntry(
+  entries: ReadonlyMap<string, PayloadEntry>,
+  start: BytePath,
+): PayloadEntry | undefined {
+  let rest = start.split('/');
+  let done: string[] = [];
+  for (let links = 0; links < MAX_LINKS; ) {
+    const part = rest.shift();
+    if (part === undefined) return undefined;
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      done.pop();
+      continue;
+    }
+    const at = [...done, part];
+    const entry = entries.get(at.join('/'));
+    if (entry === undefined) return undefined;
+    if (entry.type === 'symlink') {
+      links++;
+      if (entry.target.startsWith('/')) done = [];
+      rest = [...entry.target.split('/'), ...rest];
+    } else if (entry.type === 'hardlink') {
+      links++;
+      done = [];
+      rest = [...entry.target.split('/'), ...rest];
+    } else if (rest.length === 0) {
+      return entry;
+    } else {
+      done = at;
+    }
+  }
+  return undefined;
+}
+
+function digestOf(entries: ReadonlyMap<string, PayloadEntry>, file: BytePath): Digest {
+  const entry = entries.get(file);
+  if (entry?.type !== 'file') throw new TypeError(`${file} is not a file of the payload`);
+  return entry.digest;
+}
+
+const isElf = (head: Buffer) => head[0] === 0x7f;
+
+/** The ELF file that tells the guest's CPU: the program itself, or for a script the one CPU of the folder. */
+function targetOf(program: BytePath, scan: Scan, input: string): BytePath {
+  const head = scan.programs.get(program);
+  if (head === undefined) {
+    throw new UportError({
+      code: 'UPORT_ELF_NOT_ELF',
+      category: 'input',
+      message: `${displayBytes(program)} is neither an ELF program nor a script`,
+      hint: 'name the program that starts with --entrypoint',
+      file: input,
+    });
+  }
+  if (isElf(head)) return program;
+  const elfs = [...scan.programs].filter(([, bytes]) => isElf(bytes) && bytes.length >= 20);
+  // e_ident's class and byte order, and e_machine.
+  const cpus = new Map(
+    elfs.map(([file, bytes]) => [
+      `${bytes.subarray(4, 6).toString('hex')}${bytes.subarray(18, 20).toString('hex')}`,
+      file,
+    ]),
+  );
+  const [only] = cpus.values();
+  if (cpus.size === 1 && only !== undefined) return only;
+  throw new UportError({
+    code: 'UPORT_GUEST_AMBIGUOUS',
+    category: 'input',
+    message: `${displayBytes(program)} is a script, and the folder holds programs of ${cpus.size} CPUs`,
+    hint: 'name an ELF program with --entrypoint',
+    file: input,
+  });
+}
+
+function assemble(
+  name: string,
+  target: BytePath,
+  elf: Elf,
+  scan: Scan,
+  input: string,
+): Omit<App, 'program' | 'wholeFolder'> {
+  return {
+    name,
+    guest: guestOf(elf, target, input),
+    linkage: linkageOf(elf, target, input),
+    interpreter: elf.interpreter,
+    target,
+    payload: { entries: scan.entries },
+    content: filesAsContent(scan.files),
+  };
+}
+
+function guestOf(elf: Elf, target: BytePath, input: string): Arch {
+  const guest = archOfElf(elf.identity);
+  if (guest !== undefined) return guest;
+  const { machine, bits, order } = elf.identity;
+  throw new UportError({
+    code: 'UPORT_GUEST_UNKNOWN',
+    category: 'input',
+    message: `QEMU user mode has no such CPU: e_machine ${machine}, ${bits} bits, ${order} (${displayBytes(target)})`,
+    hint: 'uport matrix lists the CPUs it can run',
+    file: input,
+    offset: 18,
+  });
+}
+
+function linkageOf(elf: Elf, target: BytePath, input: string): App['linkage'] {
+  if (elf.linkage === 'static' || elf.linkage === 'static-pie' || elf.linkage === 'dynamic') {
+    return elf.linkage;
+  }
+  throw new UportError({
+    code: 'UPORT_ELF_NOT_A_PROGRAM',
+    category: 'input',
+    message: `${displayBytes(target)} is a ${elf.linkage}, not a program`,
+    hint: 'give the executable that users start',
+    file: input,
+  });
+}
+
+function filesAsContent(files: ReadonlyMap<Digest, string | Buffer>): ContentSource {
+  return { locate: (digest) => files.get(digest) };
+}

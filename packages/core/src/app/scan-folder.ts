@@ -1,0 +1,173 @@
+import { createHash, type Hash } from 'node:crypto';
+import { lstat, open, readdir, readlink } from 'node:fs/promises';
+import { UportError } from '@uport/errors';
+import { displayBytes, parseBytePath } from '../model/byte-path.ts';
+import { type Digest, sha256Digest } from '../model/digest.ts';
+import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
+import type { ProgressTask } from '../model/progress.ts';
+import { systemError } from '../system-error.ts';
+
+export interface Scan {
+  readonly entries: readonly PayloadEntry[];
+  /** The file on disk with these bytes. */
+  readonly files: ReadonlyMap<Digest, string | Buffer>;
+  /** The first bytes of each regular file that starts like a program: ELF or `#!`. */
+  readonly programs: ReadonlyMap<BytePath, Buffer>;
+}
+
+export interface ScanContext {
+  readonly task: ProgressTask;
+  readonly signal: AbortSignal;
+}
+
+const READ_SIZE = 1 << 20;
+const HEAD_SIZE = 256;
+
+/**
+ * Reads a folder into payload entries under `prefix`: files by digest, hard links by inode, symbolic
+ * links as they stand (never followed). Sorted bytewise, whatever order the folder has.
+ *
+ * @throws UportError UPORT_PAYLOAD_FILE_TYPE for sockets, pipes and devices
+ */
+export async function scanFolder(
+  folder: string,
+  prefix: BytePath,
+  context: ScanContext,
+): Promise<Scan> {
+  const scanner = new Scanner(context);
+  await scanner.folder(Buffer.from(folder), prefix);
+  return scanner.result();
+}
+
+/** Reads one file as the payload entry `path`. */
+export async function scanFile(
+  file: string,
+  path: BytePath,
+  mode: number,
+  context: ScanContext,
+): Promise<Scan> {
+  const scanner = new Scanner(context);
+  await scanner.file(Buffer.from(file), path, mode);
+  return scanner.result();
+}
+
+class Scanner {
+  readonly #context: ScanContext;
+  readonly #entries: PayloadEntry[] = [];
+  readonly #files = new Map<Digest, Buffer>();
+  readonly #programs = new Map<BytePath, Buffer>();
+  readonly #inodes = new Map<string, BytePath>();
+  readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
+
+  constructor(context: ScanContext) {
+    this.#context = context;
+  }
+
+  result(): Scan {
+    const entries = firstNameIsTheFile(this.#entries).sort(byPath);
+    return { entries, files: this.#files, programs: this.#programs };
+  }
+
+  async folder(disk: Buffer, path: BytePath): Promise<void> {
+    this.#context.signal.throwIfAborted();
+    const { mode } = await lstat(disk);
+    this.#entries.push({ type: 'directory', path, mode: mode & 0o7777 });
+    const names = await readdir(disk, { encoding: 'buffer' });
+    // Sorted here too: which of several hard links is the file must not depend on the disk.
+    names.sort(Buffer.compare);
+    for (const name of names) {
+      const child = Buffer.concat([disk, Buffer.from('/'), name]);
+      await this.#entry(child, parseBytePath(`${path}/${name.toString('latin1')}`));
+    }
+  }
+
+  async #entry(disk: Buffer, path: BytePath): Promise<void> {
+    const stat = await lstat(disk, { bigint: true });
+    const mode = Number(stat.mode) & 0o7777;
+    if (stat.isDirectory()) return this.folder(disk, path);
+    if (stat.isSymbolicLink()) {
+      const target = (await readlink(disk, { encoding: 'buffer' })).toString('latin1');
+      this.#entries.push({ type: 'symlink', path, mode: 0o777, target });
+      return;
+    }
+    if (!stat.isFile()) {
+      throw new UportError({
+        code: 'UPORT_PAYLOAD_FILE_TYPE',
+        category: 'input',
+        message: 'a socket, pipe or device cannot travel in a payload',
+        hint: 'remove it from the folder',
+        file: displayBytes(disk.toString('latin1')),
+      });
+    }
+    if (stat.nlink > 1n) {
+      const inode = `${stat.dev}:${stat.ino}`;
+      const first = this.#inodes.get(inode);
+      if (first !== undefined) {
+        this.#entries.push({ type: 'hardlink', path, mode, target: first });
+        return;
+      }
+      this.#inodes.set(inode, path);
+    }
+    await this.file(disk, path, mode);
+  }
+
+  async file(disk: Buffer, path: BytePath, mode: number): Promise<void> {
+    const hash = createHash('sha256');
+    const { size, head } = await this.#hashFile(disk, hash);
+    const digest = sha256Digest(hash.digest('hex'));
+    this.#entries.push({ type: 'file', path, mode, size, digest });
+    if (!this.#files.has(digest)) this.#files.set(digest, disk);
+    if (isProgram(head)) this.#programs.set(path, head);
+  }
+
+  async #hashFile(disk: Buffer, hash: Hash): Promise<{ size: number; head: Buffer }> {
+    const { signal, task } = this.#context;
+    const file = await open(disk, 'r').catch((error: unknown) => {
+      throw systemError(error, displayBytes(disk.toString('latin1')));
+    });
+    try {
+      let size = 0;
+      let head = Buffer.alloc(0);
+      for (;;) {
+        signal.throwIfAborted();
+        const { bytesRead } = await file.read(this.#buffer, 0, READ_SIZE, null);
+        if (bytesRead === 0) break;
+        const chunk = this.#buffer.subarray(0, bytesRead);
+        if (size === 0) head = Buffer.from(chunk.subarray(0, HEAD_SIZE));
+        hash.update(chunk);
+        size += bytesRead;
+        task.advance(bytesRead);
+      }
+      return { size, head };
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+const byPath = (a: PayloadEntry, b: PayloadEntry) =>
+  a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
+
+/** Gives each file with several names the bytewise first one, so that its links come after it. */
+function firstNameIsTheFile(entries: readonly PayloadEntry[]): PayloadEntry[] {
+  const first = new Map<BytePath, BytePath>();
+  for (const entry of entries) {
+    if (entry.type !== 'hardlink') continue;
+    const known = first.get(entry.target) ?? entry.target;
+    const [smaller] = [entry.path, known].sort() as [BytePath];
+    first.set(entry.target, smaller);
+  }
+  return entries.map((entry): PayloadEntry => {
+    if (entry.type === 'hardlink') {
+      const target = first.get(entry.target) as BytePath;
+      return { ...entry, path: entry.path === target ? entry.target : entry.path, target };
+    }
+    return entry.type === 'file' ? { ...entry, path: first.get(entry.path) ?? entry.path } : entry;
+  });
+}
+
+function isProgram(head: Buffer): boolean {
+  return head.subarray(0, 4).equals(ELF_MAGIC) || head.subarray(0, 2).toString('latin1') === '#!';
+}
+
+const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');

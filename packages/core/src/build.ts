@@ -1,0 +1,224 @@
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { UportError } from '@uport/errors';
+import { launcherFor } from '@uport/launcher';
+import { loadApp } from './app/load-app.ts';
+import { readSlice } from './app/read-slice.ts';
+import type { Artifact, Emitter } from './emitters/emitter.ts';
+import { ARCHES, type Arch, DEFAULT_HOSTS } from './model/arch.ts';
+import type { ContentSource } from './model/content.ts';
+import { type Digest, sha256Digest } from './model/digest.ts';
+import { type Progress, silentProgress } from './model/progress.ts';
+import { archMatrix, type MatrixRow } from './plan/arch-matrix.ts';
+import { createPlan } from './plan/create-plan.ts';
+import type { ImageSettings, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
+import type { EmulatorProvider } from './qemu/provider.ts';
+import { findEmulators, parseEmulatorProvider } from './qemu/providers.ts';
+import { Store } from './store/store.ts';
+import { systemError } from './system-error.ts';
+
+/** One emitter with its options. */
+export interface EmitRequest<Options = unknown> {
+  readonly emitter: Emitter<Options>;
+  readonly options: Options;
+}
+
+export interface BuildOptions {
+  /** An ELF program, or a folder that holds one (then `entrypoint` names it). */
+  readonly input: string;
+  /** The app's name. Default: the input's file name. */
+  readonly name?: string;
+  /**
+   * What starts: a program and its first arguments. For a folder the program is a path inside it;
+   * for a single program this replaces the image's entrypoint.
+   */
+  readonly entrypoint?: readonly string[];
+  readonly emit: readonly EmitRequest<never>[];
+  /** Made when it does not exist. */
+  readonly outDir: string;
+  /** Default: amd64, arm64, riscv64, ppc64le and s390x. */
+  readonly hosts?: readonly Arch[];
+  /** Native builds of the program, by host. */
+  readonly slices?: ReadonlyMap<Arch, string>;
+  /** Where emulators come from. Default: `debian`. */
+  readonly providers?: readonly EmulatorProvider[];
+  readonly image?: Partial<Omit<ImageSettings, 'entrypoint'>>;
+  /** Seconds since 1970. Default: 0. */
+  readonly sourceDateEpoch?: number;
+  readonly store?: Store;
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+  /** Told what a user should know though the build goes on. */
+  readonly warn?: (message: string) => void;
+}
+
+export interface BuildResult {
+  readonly plan: Plan;
+  readonly matrix: readonly MatrixRow[];
+  readonly artifacts: readonly Artifact[];
+}
+
+/**
+ * Makes artifacts that run on every host from an app of one CPU. Writes `plan.json` beside them.
+ *
+ * @throws UportError, with the code that each part documents
+ */
+export async function build(options: BuildOptions): Promise<BuildResult> {
+  const progress = options.progress ?? silentProgress;
+  const signal = options.signal ?? new AbortController().signal;
+  const store = options.store ?? (await Store.open());
+  const hosts = inTableOrder(options.hosts ?? DEFAULT_HOSTS);
+
+  const [program, ...firstArguments] = options.entrypoint ?? [];
+  const app = await loadApp(
+    options.input,
+    {
+      ...(program !== undefined && { program }),
+      ...(options.name !== undefined && { name: options.name }),
+    },
+    { progress, signal },
+  );
+  if (app.interpreter !== undefined) {
+    options.warn?.(
+      `${app.name} is dynamic: its loader ${app.interpreter} and its libraries must lie in the payload at their own paths`,
+    );
+  }
+  const slices = await readSlices(options.slices ?? new Map(), hosts);
+  const launchers = await findLaunchers(hosts);
+  const foreign = archMatrix(app.guest, hosts, {
+    slices: new Set(slices.pins.keys()),
+    launchers: new Set(launchers.pins.keys()),
+    emulators: undefined,
+  }).filter((row) => row.way === 'emulated' || row.way === 'compatible');
+  const emulators: ReadonlyMap<string, PinnedEmulator> =
+    foreign.length === 0
+      ? new Map()
+      : await findEmulators(
+          app.guest,
+          foreign.map((row) => row.host),
+          options.providers ?? [parseEmulatorProvider('debian')],
+          { store, progress, signal },
+        );
+  const matrix = archMatrix(app.guest, hosts, {
+    slices: new Set(slices.pins.keys()),
+    launchers: new Set(launchers.pins.keys()),
+    emulators: new Set(emulators.keys()),
+  });
+  const plan = createPlan({
+    app,
+    matrix,
+    parts: { slices: slices.pins, launchers: launchers.pins, emulators },
+    image: options.image ?? {},
+    entrypoint: app.wholeFolder ? undefined : options.entrypoint,
+    firstArguments: app.wholeFolder ? firstArguments : [],
+    sourceDateEpoch: options.sourceDateEpoch ?? 0,
+  });
+
+  const content = firstOf([app.content, slices.content, launchers.content, store]);
+  const outDir = path.resolve(options.outDir);
+  const made = await mkdir(outDir, { recursive: true }).catch((error: unknown) => {
+    throw systemError(error, outDir);
+  });
+  try {
+    const artifacts: Artifact[] = [];
+    for (const { emitter, options: emitOptions } of options.emit) {
+      signal.throwIfAborted();
+      const context = { content, store, outDir, progress, signal };
+      artifacts.push(...(await emitter.emit(plan, emitOptions, context)));
+    }
+    await writePlan(plan, outDir);
+    return { plan, matrix, artifacts };
+  } catch (error) {
+    // Emitters leave nothing half-written; a folder made for them alone goes too.
+    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    throw systemError(error, outDir);
+  }
+}
+
+/** Each host once, in the CPU table's order: the order they were named in must not change the bytes. */
+function inTableOrder(hosts: readonly Arch[]): readonly Arch[] {
+  if (hosts.length === 0) {
+    throw new UportError({
+      code: 'UPORT_NO_HOSTS',
+      category: 'usage',
+      message: 'no host is named',
+      hint: 'name at least one, such as --host arm64',
+    });
+  }
+  return ARCHES.filter((arch) => hosts.includes(arch));
+}
+
+interface Found {
+  readonly pins: ReadonlyMap<string, PinnedFile>;
+  readonly content: ContentSource;
+}
+
+async function readSlices(
+  slices: ReadonlyMap<Arch, string>,
+  hosts: readonly Arch[],
+): Promise<Found> {
+  const pins = new Map<string, PinnedFile>();
+  const files = new Map<Digest, string>();
+  for (const [host, file] of slices) {
+    if (!hosts.includes(host)) {
+      throw new UportError({
+        code: 'UPORT_SLICE_HOST_NOT_BUILT',
+        category: 'usage',
+        message: `a slice for ${host.name} was given, but the artifact is not made for it`,
+        hint: `add --host ${host.name} or leave the slice out`,
+        file,
+      });
+    }
+    const pin = await readSlice(file, host);
+    pins.set(host.name, pin);
+    files.set(pin.digest, path.resolve(file));
+  }
+  return { pins, content: { locate: (digest) => files.get(digest) } };
+}
+
+async function findLaunchers(hosts: readonly Arch[]): Promise<Found> {
+  const pins = new Map<string, PinnedFile>();
+  const files = new Map<Digest, string>();
+  for (const host of hosts) {
+    const launcher = launcherFor(host.name);
+    if (launcher === undefined) continue;
+    const digest = sha256Digest(launcher.sha256);
+    pins.set(host.name, { digest, size: launcher.size });
+    files.set(digest, launcher.path);
+  }
+  return { pins, content: { locate: (digest) => files.get(digest) } };
+}
+
+function firstOf(sources: readonly ContentSource[]): ContentSource {
+  return {
+    locate(digest) {
+      for (const source of sources) {
+        const found = source.locate(digest);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    },
+  };
+}
+
+async function writePlan(plan: Plan, outDir: string): Promise<void> {
+  const file = path.join(outDir, 'plan.json');
+  const existing = await stat(file).catch(() => undefined);
+  if (existing?.isDirectory()) {
+    throw new UportError({
+      code: 'UPORT_OUTPUT_IN_THE_WAY',
+      category: 'environment',
+      message: 'a folder stands where the plan goes',
+      hint: 'remove it or choose another -o folder',
+      file,
+    });
+  }
+  const temporary = path.join(outDir, `.plan.json.${process.pid}`);
+  try {
+    await writeFile(temporary, `${JSON.stringify(plan, undefined, 2)}\n`);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,96 @@
+import { UportError } from '@uport/errors';
+import type { App } from '../app/app.ts';
+import { displayBytes, pathBytes } from '../model/byte-path.ts';
+import type { BytePath } from '../model/payload-tree.ts';
+import type { MatrixRow } from './arch-matrix.ts';
+import type { HostPlan, ImageSettings, PinnedEmulator, PinnedFile, Plan } from './plan.ts';
+
+/** What was found for the hosts, by the host's name. */
+export interface HostParts {
+  readonly slices: ReadonlyMap<string, PinnedFile>;
+  readonly launchers: ReadonlyMap<string, PinnedFile>;
+  readonly emulators: ReadonlyMap<string, PinnedEmulator>;
+}
+
+export interface PlanInputs {
+  readonly app: App;
+  readonly matrix: readonly MatrixRow[];
+  readonly parts: HostParts;
+  /** What the user set. */
+  readonly image: Partial<Omit<ImageSettings, 'entrypoint'>>;
+  /** Replaces the app's own entrypoint. */
+  readonly entrypoint: readonly string[] | undefined;
+  /** Follow the app's program in its own entrypoint. */
+  readonly firstArguments: readonly string[];
+  readonly sourceDateEpoch: number;
+}
+
+/**
+ * Decides everything, from what was read and found. Pure.
+ *
+ * @throws UportError UPORT_HOST_UNSUPPORTED when a host of the matrix cannot run the app
+ */
+export function createPlan(inputs: PlanInputs): Plan {
+  const { app, matrix, parts, image } = inputs;
+  const unsupported = matrix.filter((row) => row.way === 'unsupported');
+  if (unsupported.length > 0) {
+    throw new UportError({
+      code: 'UPORT_HOST_UNSUPPORTED',
+      category: 'input',
+      message: `${app.guest.name} programs cannot be made to run on ${unsupported
+        .map((row) => `${row.host.name} (${row.reason})`)
+        .join(', ')}`,
+      hint: 'leave these hosts out with --host, or give a native build with --slice HOST=FILE, or emulators with --emulators dir:PATH',
+    });
+  }
+  return {
+    version: 1,
+    app: {
+      name: app.name,
+      guest: app.guest.name,
+      linkage: app.linkage,
+      target: app.target,
+    },
+    payload: app.payload,
+    hosts: matrix.map((row) => hostPlan(row, parts)),
+    image: {
+      entrypoint: inputs.entrypoint ?? [`/${asText(app.program)}`, ...inputs.firstArguments],
+      cmd: image.cmd ?? [],
+      env: image.env ?? [],
+      workdir: image.workdir ?? '/',
+      ...(image.user !== undefined && { user: image.user }),
+      labels: image.labels ?? {},
+      exposedPorts: image.exposedPorts ?? [],
+      volumes: image.volumes ?? [],
+      ...(image.stopSignal !== undefined && { stopSignal: image.stopSignal }),
+      annotations: image.annotations ?? {},
+    },
+    sourceDateEpoch: inputs.sourceDateEpoch,
+  };
+}
+
+function hostPlan(row: MatrixRow, parts: HostParts): HostPlan {
+  const host = row.host.name;
+  if (row.way === 'native') {
+    const slice = parts.slices.get(host);
+    return { host, way: 'native', ...(slice && { slice }) };
+  }
+  const launcher = parts.launchers.get(host);
+  const emulator = parts.emulators.get(host);
+  if (row.way === 'unsupported' || launcher === undefined || emulator === undefined) {
+    throw new TypeError(`${host}: the matrix says ${row.way} but its parts are not there`);
+  }
+  return { host, way: row.way, launcher, emulator };
+}
+
+/** An image's config is JSON: a program whose name is not UTF-8 cannot be named in it. */
+function asText(path: BytePath): string {
+  const text = pathBytes(path).toString('utf8');
+  if (Buffer.from(text, 'utf8').equals(pathBytes(path))) return text;
+  throw new UportError({
+    code: 'UPORT_ENTRYPOINT_NOT_TEXT',
+    category: 'input',
+    message: `the name of the program, ${displayBytes(path)}, is not UTF-8`,
+    hint: 'rename it, or start it through a symbolic link with a UTF-8 name',
+  });
+}

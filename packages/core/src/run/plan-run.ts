@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { chmod, copyFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { UportError } from '@uport/errors';
+import { encodeManifest, launcherFor } from '@uport/launcher';
+import type { Arch } from '../model/arch.ts';
+import { digestHex } from '../model/digest.ts';
+import type { Progress } from '../model/progress.ts';
+import { launcherMachine } from '../plan/launcher-machine.ts';
+import type { PinnedEmulator } from '../plan/plan.ts';
+import type { EmulatorProvider } from '../qemu/provider.ts';
+import { findEmulators } from '../qemu/providers.ts';
+import type { Store } from '../store/store.ts';
+import { guestOfFile } from './guest-of-file.ts';
+import { hostArch } from './host-arch.ts';
+import { runFolder } from './run-folder.ts';
+
+/** A program to hand over to, as execve takes it. */
+export interface RunCommand {
+  readonly program: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface RunContext {
+  readonly providers: readonly EmulatorProvider[];
+  readonly env: Readonly<Record<string, string>>;
+  /** The launcher tells its decisions. */
+  readonly debug: boolean;
+  readonly forceEmulation: boolean;
+  readonly store: Store;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export interface RunOptions extends RunContext {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Options for the emulator, before the program. They force emulation. */
+  readonly emulatorArgs: readonly string[];
+  /** A host CPU to pretend; its emulator is run by this machine's. */
+  readonly hostArch?: Arch;
+}
+
+/**
+ * How to run a program of any CPU on this machine.
+ *
+ * @throws UportError UPORT_EMULATOR_NOT_FOUND, UPORT_NO_LAUNCHER and those of the program's reader
+ */
+export async function planRun(options: RunOptions): Promise<RunCommand> {
+  const guest = await guestOfFile(options.file);
+  const here = hostArch();
+  if (options.hostArch !== undefined && options.hostArch !== here) {
+    return nestedRun(options, guest, here, options.hostArch);
+  }
+  const emulate = guest !== here || options.forceEmulation || options.emulatorArgs.length > 0;
+  const emulator = emulate ? await emulatorFor(guest, here, options) : undefined;
+  const folder = await launchFolder(here, guest, emulator, options);
+  const forced = emulator !== undefined && (guest === here || options.emulatorArgs.length > 0);
+  return {
+    program: path.join(folder, 'launch'),
+    argv: [
+      path.join(folder, 'launch'),
+      '--default-signals',
+      '--',
+      programName(options.file),
+      ...options.args,
+    ],
+    env: {
+      ...options.env,
+      ...(options.debug && { UPORT_DEBUG: '1' }),
+      ...((forced || options.forceEmulation) && { UPORT_PREFER: 'emulated' }),
+    },
+  };
+}
+
+/** Without a slash it would be looked up in PATH. */
+function programName(file: string): string {
+  return file.includes('/') ? file : `./${file}`;
+}
+
+/** This machine's emulator of the host runs the host's emulator of the guest, which runs the program. */
+async function nestedRun(
+  options: RunOptions,
+  guest: Arch,
+  here: Arch,
+  host: Arch,
+): Promise<RunCommand> {
+  const outer = await executable(await emulatorFor(host, here, options), options);
+  const inner =
+    guest === host && !options.forceEmulation
+      ? []
+      : [
+          await executable(await emulatorFor(guest, host, options), options),
+          ...options.emulatorArgs,
+        ];
+  const file = programName(options.file);
+  const start = inner.length === 0 ? ['-0', file, file] : [...inner, '-0', file, file];
+  return { program: outer, argv: [outer, ...start, ...options.args], env: options.env };
+}
+
+async function emulatorFor(
+  guest: Arch,
+  host: Arch,
+  { providers, store, progress, signal }: RunContext,
+): Promise<PinnedEmulator> {
+  const found = await findEmulators(guest, [host], providers, { store, progress, signal });
+  const emulator = found.get(host.name);
+  if (emulator !== undefined) return emulator;
+  throw new UportError({
+    code: 'UPORT_EMULATOR_NOT_FOUND',
+    category: 'input',
+    message: `no provider has a qemu-${guest.name} for ${host.name}`,
+    hint: 'name another provider, such as --emulators dir:/usr/bin',
+  });
+}
+
+/** A folder in the store with the launcher, and a manifest that names the emulator; made once. */
+async function launchFolder(
+  host: Arch,
+  guest: Arch,
+  emulator: PinnedEmulator | undefined,
+  options: RunOptions,
+): Promise<string> {
+  const launcher = launcherFor(host.name);
+  if (launcher === undefined) {
+    throw new UportError({
+      code: 'UPORT_NO_LAUNCHER',
+      category: 'environment',
+      message: `there is no launcher for this machine's CPU, ${host.name}`,
+      hint: 'build an artifact here and run it on another host',
+    });
+  }
+  const manifest = encodeManifest({
+    emulators:
+      emulator === undefined
+        ? []
+        : [
+            {
+              ...launcherMachine(guest),
+              path: await executable(emulator, options),
+              args: options.emulatorArgs,
+            },
+          ],
+  });
+  const name = createHash('sha256').update(`${launcher.sha256}\n${manifest}`).digest('hex');
+  return runFolder(options.store, `launch-${name}`, async (folder) => {
+    await copyFile(launcher.path, path.join(folder, 'launch'));
+    await chmod(path.join(folder, 'launch'), 0o755);
+    await writeFile(path.join(folder, 'manifest'), manifest);
+  });
+}
+
+/** The emulator as an executable file with a name that tells what it is. */
+async function executable(emulator: PinnedEmulator, { store }: RunContext): Promise<string> {
+  const name = `qemu-${emulator.guest}`;
+  const folder = `${name}-on-${emulator.host}-${digestHex(emulator.digest)}`;
+  const made = await runFolder(store, folder, async (temporary) => {
+    await copyFile(store.pathOf(emulator.digest), path.join(temporary, name));
+    await chmod(path.join(temporary, name), 0o755);
+  });
+  return path.join(made, name);
+}

@@ -1,0 +1,99 @@
+// Runs every test. On Debian as root it first installs the packages that the tests on real parts need;
+// elsewhere those tests are skipped and say which command brings what is missing.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+
+const root = path.join(import.meta.dirname, '..');
+
+function run(command, args, options = {}) {
+  const { status, signal } = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
+  return signal === null ? status : 1;
+}
+
+function must(command, ...args) {
+  const status = run(command, args);
+  if (status !== 0) {
+    console.error(`failed: ${command} ${args.join(' ')}`);
+    process.exit(status ?? 1);
+  }
+}
+
+function missingPackages() {
+  const list = path.join(root, 'packages/testkit/debian-packages.json');
+  const wanted = JSON.parse(readFileSync(list, 'utf8'));
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own format
+  const format = '${Package} ${db:Status-Abbrev}\n';
+  const query = spawnSync('dpkg-query', ['-W', '-f', format, ...wanted], {
+    encoding: 'utf8',
+  });
+  if (query.error) return undefined;
+  const installed = new Set();
+  for (const line of query.stdout.split('\n')) {
+    const [name, status] = line.split(' ');
+    if (status === 'ii') installed.add(name);
+  }
+  return wanted.filter((name) => !installed.has(name));
+}
+
+function installPackages() {
+  const missing = missingPackages();
+  if (missing === undefined) {
+    console.log('Not Debian: tests that need its packages are skipped and say so.');
+    return;
+  }
+  if (missing.length === 0) return;
+  const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
+  if (process.getuid() !== 0) {
+    console.log(`Some tests will be skipped. To run them all: sudo apt-get ${install.join(' ')}`);
+    return;
+  }
+  console.log(`Installing ${missing.length} Debian packages that the tests need`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  run('apt-get', ['update', '-q'], { env });
+  if (run('apt-get', install, { env }) !== 0) {
+    console.error('apt-get failed: the tests that need these packages will be skipped and say so');
+  }
+}
+
+/** Adds up the JSON reports that vitest leaves in each package. */
+function addUp() {
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const folder of [...packages('packages'), ...packages('examples'), 'e2e']) {
+    const report = path.join(root, folder, '.test-results/results.json');
+    if (!existsSync(report)) continue;
+    const results = JSON.parse(readFileSync(report, 'utf8'));
+    sum.passed += results.numPassedTests;
+    sum.failed += results.numFailedTests;
+    sum.skipped += results.numPendingTests + results.numTodoTests;
+    // A file that cannot even be loaded has no test to count.
+    sum.failed += results.testResults.filter(
+      (file) => file.status === 'failed' && file.assertionResults.length === 0,
+    ).length;
+  }
+  return sum;
+}
+
+function packages(folder) {
+  return readdirSync(path.join(root, folder)).map((name) => path.join(folder, name));
+}
+
+if (!existsSync(path.join(root, 'node_modules/.bin/nx')))
+  must('npm', 'ci', '--no-audit', '--no-fund');
+installPackages();
+for (const folder of [...packages('packages'), ...packages('examples'), 'e2e']) {
+  rmSync(path.join(root, folder, '.test-results'), { recursive: true, force: true });
+}
+const status = run('npx', [
+  'nx',
+  'run-many',
+  '-t',
+  'test',
+  '--skip-nx-cache',
+  '--parallel=2',
+  '--output-style=stream',
+  '--nx-bail=false',
+]);
+const { passed, failed, skipped } = addUp();
+console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exitCode = status === 0 && failed === 0 && passed > 0 ? 0 : 1;
