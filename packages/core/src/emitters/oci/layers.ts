@@ -1,0 +1,133 @@
+// The layers of an image: which files of the plan go where.
+import { UportError } from '@uport/errors';
+import { type Arch, parseArch } from '../../model/arch.ts';
+import { displayBytes } from '../../model/byte-path.ts';
+import type { ContentSource } from '../../model/content.ts';
+import type { PayloadEntry } from '../../model/payload-tree.ts';
+import type { TarContent, TarEntry } from '../../oci/tar-blocks.ts';
+import type { HostPlan, PinnedFile, Plan } from '../../plan/plan.ts';
+
+/** A layer that is still to be written. */
+export interface LayerPlan {
+  readonly createdBy: string;
+  readonly entries: readonly TarEntry[];
+}
+
+/** The payload tree: the same on every platform. */
+export function guestLayer(plan: Plan, content: ContentSource): LayerPlan {
+  return {
+    createdBy: `uport: ${plan.app.name}, ${plan.app.guest} program`,
+    entries: plan.payload.entries.map((entry) => payloadEntry(entry, content)),
+  };
+}
+
+/** What a host needs besides; undefined when the guest layer is all. */
+export function hostLayer(
+  plan: Plan,
+  host: HostPlan,
+  content: ContentSource,
+): LayerPlan | undefined {
+  if (host.way !== 'native') return launcherLayer(host, content);
+  return host.slice ? sliceLayer(plan, host.host, host.slice, content) : undefined;
+}
+
+function payloadEntry(entry: PayloadEntry, content: ContentSource): TarEntry {
+  if (/(^|\/)\.wh\.[^/]*$/.test(entry.path)) {
+    throw new UportError({
+      code: 'UPORT_OCI_WHITEOUT_NAME',
+      category: 'input',
+      message: `${displayBytes(entry.path)} begins with .wh., which deletes files in an image layer`,
+      hint: 'rename the file or leave it out',
+    });
+  }
+  const { path, mode } = entry;
+  switch (entry.type) {
+    case 'file':
+      return { type: 'file', path, mode, size: entry.size, content: pinned(entry, content) };
+    case 'directory':
+      return { type: 'directory', path, mode };
+    default:
+      return { type: entry.type, path, mode, target: entry.target };
+  }
+}
+
+function launcherLayer(
+  host: Extract<HostPlan, { way: 'compatible' | 'emulated' }>,
+  content: ContentSource,
+): LayerPlan {
+  const { emulator, launcher } = host;
+  const name = `qemu-${emulator.guest}`;
+  const manifest = Buffer.from(launcherManifest(parseArch(emulator.guest), name), 'latin1');
+  return {
+    createdBy: `uport: launcher and ${name} ${emulator.version} for ${host.host}`,
+    entries: [
+      { type: 'directory', path: '.uport', mode: 0o755 },
+      executable('.uport/launch', launcher, content),
+      {
+        type: 'file',
+        path: '.uport/manifest',
+        mode: 0o644,
+        size: manifest.length,
+        content: { bytes: manifest },
+      },
+      executable(`.uport/${name}`, emulator, content),
+    ],
+  };
+}
+
+function launcherManifest(guest: Arch, file: string): string {
+  const { machine, bits, order, flags } = guest.elf;
+  const fields = [
+    'emulator',
+    guest.name,
+    machine,
+    bits === 32 ? 1 : 2,
+    order === 'lsb' ? 1 : 2,
+    flags?.mask ?? 0,
+    flags?.value ?? 0,
+    file,
+  ];
+  return `uport-manifest 1\n${fields.join(' ')}\n`;
+}
+
+/** The native build in the target's place, with the folders above it as they are. */
+function sliceLayer(
+  plan: Plan,
+  host: string,
+  slice: PinnedFile,
+  content: ContentSource,
+): LayerPlan {
+  const { target } = plan.app;
+  const replaced = plan.payload.entries.find((entry) => entry.path === target);
+  const parents = plan.payload.entries.filter(
+    (entry) => entry.type === 'directory' && target.startsWith(`${entry.path}/`),
+  );
+  return {
+    createdBy: `uport: native build for ${host}`,
+    entries: [
+      ...parents.map((entry) => payloadEntry(entry, content)),
+      {
+        type: 'file',
+        path: target,
+        mode: replaced?.mode ?? 0o755,
+        size: slice.size,
+        content: pinned(slice, content),
+      },
+    ],
+  };
+}
+
+function executable(path: string, file: PinnedFile, content: ContentSource): TarEntry {
+  return { type: 'file', path, mode: 0o755, size: file.size, content: pinned(file, content) };
+}
+
+function pinned(file: PinnedFile, content: ContentSource): TarContent {
+  const found = content.locate(file.digest);
+  if (found !== undefined) return { file: found, digest: file.digest };
+  throw new UportError({
+    code: 'UPORT_CONTENT_MISSING',
+    category: 'input',
+    message: `no file with the digest ${file.digest} is at hand`,
+    hint: 'build again: the store may have been cleared meanwhile',
+  });
+}
