@@ -106,6 +106,13 @@ async function readEntries(
   segments: readonly ProgramHeader[],
   segment: ProgramHeader,
 ): Promise<Entry[]> {
+  if (segment.filesz === 0n) {
+    throw invalid(
+      'the dynamic section is not in the file',
+      segment.offset,
+      'the file seems to hold only debugging information; give the program itself',
+    );
+  }
   const size = format.bits === 64 ? 16 : 8;
   // The dynamic linker finds the section by its address; files without PT_LOAD have only the offset.
   const mapped = mapAddress(segments, segment.vaddr);

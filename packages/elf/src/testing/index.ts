@@ -5,3 +5,4 @@ export {
   type ElfSpec,
   type ExtraSegment,
 } from './elf-builder.ts';
+export { GUESTS, type GuestFormat } from './guests.ts';
