@@ -6,4 +6,5 @@ export * from './model/digest.ts';
 export * from './model/payload-tree.ts';
 export * from './model/progress.ts';
 export * from './plan/plan.ts';
+export * from './registry/index.ts';
 export * from './store/store.ts';
