@@ -1,0 +1,91 @@
+/* The uport launcher: a small static program that starts an app on its host, whatever CPU the app
+ * was compiled for.
+ *
+ *   launch [--manifest FILE] [--argv0 NAME] [--] PROGRAM [ARG...]
+ *   launch [--manifest FILE] --print-manifest
+ *
+ * It needs nothing of the host's userland, not even /proc. Reading order: main.c (this file),
+ * settings.c, manifest.c, start.c (which way), target.c and shebang.c (what is to be started),
+ * init.c (as PID 1). */
+#include <string.h>
+#include <unistd.h>
+
+#include "init.h"
+#include "manifest.h"
+#include "message.h"
+#include "self.h"
+#include "settings.h"
+#include "start.h"
+
+struct options {
+  const char *manifest;
+  const char *argv0;
+  bool print_manifest;
+  char **rest; /* PROGRAM and what follows */
+};
+
+static const char *option_value(char ***at) {
+  if (!(*at)[1]) {
+    die(STATUS_OWN_FAULT, **at, ": needs a value, give it as the next argument", NULL);
+  }
+  return *++*at;
+}
+
+static void read_options(char **argv, struct options *options) {
+  char **at = argv[0] ? argv + 1 : argv;
+  for (; *at && **at == '-'; at++) {
+    if (strcmp(*at, "--") == 0) {
+      at++;
+      break;
+    }
+    if (strcmp(*at, "--manifest") == 0) {
+      options->manifest = option_value(&at);
+    } else if (strcmp(*at, "--argv0") == 0) {
+      options->argv0 = option_value(&at);
+    } else if (strcmp(*at, "--print-manifest") == 0) {
+      options->print_manifest = true;
+    } else {
+      die(STATUS_OWN_FAULT, *at,
+          ": is not an option of the launcher, put -- before a program of that name", NULL);
+    }
+  }
+  options->rest = at;
+}
+
+/* run_as_init's child has no arguments of its own. */
+static struct start start;
+
+static void become_app(void) {
+  static struct failure failure;
+  start_app(&start, &failure);
+  die_of(&failure);
+}
+
+int main(int argc, char **argv) {
+  (void)argc;
+  static struct manifest manifest;
+  struct settings settings;
+  struct options options = {0};
+  take_settings(&settings);
+  read_options(argv, &options);
+
+  bool named = options.manifest != NULL;
+  read_manifest(named ? options.manifest : beside_self("manifest"), named, &manifest);
+  if (options.print_manifest) {
+    if (!manifest.file) die(STATUS_OWN_FAULT, "no manifest is there, name one with --manifest", NULL);
+    print_manifest(&manifest);
+    return 0;
+  }
+  if (!options.rest[0]) {
+    die(STATUS_OWN_FAULT, "no program is named, use: launch [--manifest FILE] [--argv0 NAME] [--] "
+        "PROGRAM [ARG...]", NULL);
+  }
+
+  start.program = options.rest[0];
+  start.argv = options.rest;
+  if (options.argv0) start.argv[0] = (char *)options.argv0;
+  start.preference = settings.preference;
+  start.manifest = &manifest;
+  if (getpid() == 1) return run_as_init(become_app);
+  become_app();
+}

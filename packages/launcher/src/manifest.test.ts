@@ -1,0 +1,240 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { UportError } from '@uport/errors';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { launcherFor } from './launcher.ts';
+import { encodeManifest, type Manifest, parseManifest } from './manifest.ts';
+
+const bytes = (options: fc.IntArrayConstraints) =>
+  fc
+    .array(fc.integer({ min: 1, max: 255 }), options)
+    .map((values) => String.fromCharCode(...values));
+
+const flags = fc.tuple(fc.integer({ min: 1, max: 0xffffffff }), fc.nat(0xffffffff)).map(
+  // >>> 0: the bits of an unsigned number.
+  ([mask, value]) => ({ mask, value: (value & mask) >>> 0 }),
+);
+
+const emulator = fc.record({
+  name: fc.stringMatching(/^[A-Za-z0-9_-]{1,32}$/),
+  elf: fc.record(
+    {
+      machine: fc.nat(0xffff),
+      bits: fc.constantFrom<32 | 64>(32, 64),
+      order: fc.constantFrom<'lsb' | 'msb'>('lsb', 'msb'),
+      flags,
+    },
+    { requiredKeys: ['machine', 'bits', 'order'] },
+  ),
+  path: bytes({ minLength: 1, maxLength: 40 }),
+  args: fc.array(bytes({ maxLength: 20 }), { maxLength: 32 }),
+});
+
+const manifest: fc.Arbitrary<Manifest> = fc.record({
+  emulators: fc.array(emulator, { maxLength: 8 }),
+});
+
+const QEMU_ARM = {
+  name: 'arm',
+  elf: { machine: 40, bits: 32, order: 'lsb' },
+  path: 'qemu arm%',
+  args: ['-cpu', '', 'max', '\xff\n'],
+} as const;
+const TEXT = [
+  'uport-manifest 1',
+  'emulator arm 40 32 lsb 0 0 qemu%20arm%25 -cpu % max %FF%0A',
+  'emulator mipsn32 8 32 msb 32 32 /q',
+  '',
+].join('\n');
+
+test('writes the documented text', () => {
+  const mips = { machine: 8, bits: 32, order: 'msb', flags: { mask: 32, value: 32 } } as const;
+  const value: Manifest = {
+    emulators: [QEMU_ARM, { name: 'mipsn32', elf: mips, path: '/q', args: [] }],
+  };
+  expect(encodeManifest(value)).toBe(TEXT);
+  expect(parseManifest(TEXT)).toEqual(value);
+});
+
+test('every value survives', () => {
+  fc.assert(
+    fc.property(manifest, (value) => {
+      expect(parseManifest(encodeManifest(value))).toEqual(value);
+    }),
+  );
+});
+
+const one = (change: object) => ({ emulators: [{ ...QEMU_ARM, ...change }] });
+const elf = (change: object) => one({ elf: { ...QEMU_ARM.elf, ...change } });
+
+test.each([
+  ['a NUL', one({ path: 'a\0b' })],
+  ['a character that is no byte', one({ path: '\u0100' })],
+  ['an empty path', one({ path: '' })],
+  ['a path that is too long', one({ path: 'x'.repeat(4096) })],
+  ['an argument that is too long', one({ args: ['x'.repeat(4096)] })],
+  ['too many arguments', one({ args: Array(33).fill('x') })],
+  ['an empty name', one({ name: '' })],
+  ['a name with a newline', one({ name: 'a\n' })],
+  ['a name that is too long', one({ name: 'x'.repeat(33) })],
+  ['a machine out of range', elf({ machine: 65536 })],
+  ['half a machine', elf({ machine: 0.5 })],
+  ['flags outside the mask', elf({ flags: { mask: 1, value: 2 } })],
+  ['too many emulators', { emulators: Array(65).fill(QEMU_ARM) }],
+  ['too many bytes', { emulators: Array(60).fill({ ...QEMU_ARM, args: ['x'.repeat(2000)] }) }],
+])('does not write %s', (_, value) => {
+  expect(() => encodeManifest(value as Manifest)).toThrow(UportError);
+});
+
+const native = { x64: 'x86_64', ia32: 'i386', arm64: 'aarch64', arm: 'arm' }[
+  process.arch as string
+];
+const host = launcherFor(native ?? process.arch);
+if (!host) console.warn('the launcher has no build for this CPU: its parser is not compared');
+
+describe.skipIf(!host)('the launcher', () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'uport-manifest-'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** What the C parser read, written again, or undefined when it refused. */
+  function launcherReads(text: string): string | undefined {
+    const file = join(folder, 'manifest');
+    writeFileSync(file, text, 'latin1');
+    const result = spawnSync(host?.path ?? '', ['--manifest', file, '--print-manifest'], {
+      encoding: 'latin1',
+      env: {},
+    });
+    if (result.status === 0) {
+      expect(result.stderr).toBe('');
+      return result.stdout;
+    }
+    expect([result.status, result.stdout]).toEqual([125, '']);
+    expect(result.stderr).toMatch(/^uport: .*: line [0-9]+: [^\n]*, build it again\n$/);
+    return undefined;
+  }
+
+  function codecReads(text: string): string | undefined {
+    try {
+      return encodeManifest(parseManifest(text));
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'UPORT_MANIFEST_INVALID' });
+      return undefined;
+    }
+  }
+
+  const manySameEmulators = (count: number) =>
+    encodeManifest({ emulators: Array(Math.min(count, 64)).fill(QEMU_ARM) }) +
+    'emulator x 1 32 lsb 0 0 p\n'.repeat(Math.max(0, count - 64));
+  const padded = (size: number) => {
+    const long = (length: number) => `emulator x 1 32 lsb 0 0 ${'p'.repeat(length)}\n`;
+    let text = 'uport-manifest 1\n';
+    while (size - text.length > 4000) text += long(2000);
+    return text + long(size - text.length - long(0).length);
+  };
+  const line = 'emulator arm 40 32 lsb 0 0 q';
+
+  test.each<[string, boolean, string]>([
+    ['the example', true, TEXT],
+    ['no emulators', true, 'uport-manifest 1\n'],
+    ['64 emulators', true, manySameEmulators(64)],
+    ['65 emulators', false, manySameEmulators(65)],
+    ['65536 bytes', true, padded(65536)],
+    ['65537 bytes', false, padded(65537)],
+    ['4095 bytes', true, `uport-manifest 1\n${line}${'%FF'.repeat(4094)}\n`],
+    ['4096 bytes', false, `uport-manifest 1\n${line}${'%FF'.repeat(4095)}\n`],
+    ['32 arguments', true, `uport-manifest 1\n${line}${' a'.repeat(32)}\n`],
+    ['33 arguments', false, `uport-manifest 1\n${line}${' a'.repeat(33)}\n`],
+    ['nothing', false, ''],
+    ['a newline', false, '\n'],
+    ['another version', false, 'uport-manifest 2\n'],
+    ['no newline after the first line', false, 'uport-manifest 1'],
+    ['no newline at the end', false, `uport-manifest 1\n${line}`],
+    ['an empty line', false, 'uport-manifest 1\n\n'],
+    ['two spaces', false, `uport-manifest 1\n${line}  a\n`],
+    ['a space at the end', false, `uport-manifest 1\n${line} \n`],
+    ['a tab', false, `uport-manifest 1\n${line}\ta\n`],
+    ['a carriage return', false, `uport-manifest 1\n${line}\r\n`],
+    ['a NUL', false, `uport-manifest 1\n${line}\0\n`],
+    ['a NUL in the first line', false, `uport-manifest 1\0\n${line}\n`],
+    ['an encoded NUL', false, `uport-manifest 1\n${line}%00\n`],
+    ['lower-case hex', false, `uport-manifest 1\n${line}%ff\n`],
+    ['encoding without need', false, `uport-manifest 1\n${line}%41\n`],
+    ['half an encoding', false, `uport-manifest 1\n${line}%2\n`],
+    ['no path', false, 'uport-manifest 1\nemulator arm 40 32 lsb 0 0\n'],
+    ['an empty path', false, 'uport-manifest 1\nemulator arm 40 32 lsb 0 0 %\n'],
+    ['an unknown keyword', false, 'uport-manifest 1\nslice arm 40 32 lsb 0 0 q\n'],
+    ['a leading zero', false, 'uport-manifest 1\nemulator arm 040 32 lsb 0 0 q\n'],
+    ['a sign', false, 'uport-manifest 1\nemulator arm +40 32 lsb 0 0 q\n'],
+    [
+      'the largest numbers',
+      true,
+      `uport-manifest 1\nemulator a 65535 32 lsb ${'4294967295 '.repeat(2)}q\n`,
+    ],
+    ['a machine out of range', false, 'uport-manifest 1\nemulator arm 65536 32 lsb 0 0 q\n'],
+    ['flags out of range', false, 'uport-manifest 1\nemulator arm 40 32 lsb 4294967296 0 q\n'],
+    [
+      'an overflowing number',
+      false,
+      `uport-manifest 1\nemulator arm ${'9'.repeat(40)} 32 lsb 0 0 q\n`,
+    ],
+    ['flags outside the mask', false, 'uport-manifest 1\nemulator arm 40 32 lsb 1 2 q\n'],
+    ['class 16', false, 'uport-manifest 1\nemulator arm 40 16 lsb 0 0 q\n'],
+    ['byte order pdp', false, 'uport-manifest 1\nemulator arm 40 32 pdp 0 0 q\n'],
+    ['a name with a dot', false, 'uport-manifest 1\nemulator a.b 40 32 lsb 0 0 q\n'],
+    ['a name of 33 bytes', false, `uport-manifest 1\nemulator ${'a'.repeat(33)} 40 32 lsb 0 0 q\n`],
+  ])('and the codec read the same: %s', (_, good, text) => {
+    const expected = good ? text : undefined;
+    expect(codecReads(text)).toBe(expected);
+    expect(launcherReads(text)).toBe(expected);
+  });
+
+  test('and the codec read the same of random manifests', () => {
+    fc.assert(
+      fc.property(manifest, (value) => {
+        const text = encodeManifest(value);
+        expect(launcherReads(text)).toBe(text);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('and the codec read the same of damaged manifests', () => {
+    const piece = fc.oneof(
+      fc.constantFrom(
+        '',
+        ' ',
+        '\n',
+        '%',
+        '%2',
+        '%20',
+        '%0',
+        '0',
+        '-',
+        '\0',
+        '\xff',
+        '\r',
+        'emulator ',
+      ),
+      bytes({ maxLength: 2 }),
+    );
+    const damage = fc.tuple(manifest, fc.nat(), fc.nat(4), piece).map(([value, at, gone, put]) => {
+      const text = encodeManifest(value);
+      const place = at % (text.length + 1);
+      return text.slice(0, place) + put + text.slice(place + gone);
+    });
+    fc.assert(
+      fc.property(damage, (text) => {
+        expect(launcherReads(text)).toBe(codecReads(text));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

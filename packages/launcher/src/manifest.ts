@@ -1,0 +1,189 @@
+// The launcher's manifest, docs/formats/launcher-manifest.md. manifest.c reads the same: one value
+// has one spelling, and both refuse everything else.
+import { UportError } from '@uport/errors';
+
+/** e_machine, EI_CLASS, EI_DATA and the e_flags bits of the programs an emulator runs. */
+export interface ManifestCpu {
+  readonly machine: number;
+  readonly bits: 32 | 64;
+  readonly order: 'lsb' | 'msb';
+  readonly flags?: { readonly mask: number; readonly value: number };
+}
+
+/** Paths and arguments are bytes: each character stands for one (Latin-1). */
+export interface ManifestEmulator {
+  /** The guest CPU's name, for messages. */
+  readonly name: string;
+  readonly elf: ManifestCpu;
+  /** Relative to the manifest's folder, or absolute. */
+  readonly path: string;
+  /** Options put before the program. */
+  readonly args: readonly string[];
+}
+
+export interface Manifest {
+  /** The first one that fits a program runs it. */
+  readonly emulators: readonly ManifestEmulator[];
+}
+
+/** What the launcher takes at most; sizes in bytes. */
+export const MANIFEST_LIMITS = Object.freeze({
+  fileSize: 65536,
+  emulators: 64,
+  args: 32,
+  nameSize: 32,
+  valueSize: 4095,
+});
+
+const FIRST_LINE = 'uport-manifest 1';
+const NAME = /^[A-Za-z0-9_-]+$/;
+const PLAIN = /^[!-$&-~]$/;
+
+function invalid(message: string): UportError {
+  return new UportError({
+    code: 'UPORT_MANIFEST_INVALID',
+    category: 'input',
+    message,
+    hint: 'see docs/formats/launcher-manifest.md',
+  });
+}
+
+function checkValue(value: string, what: string): void {
+  for (const char of value) {
+    if (char === '\0') throw invalid(`${what} holds a NUL byte`);
+    if (char > '\xff') throw invalid(`${what} holds a character that is not a byte`);
+  }
+  if (value.length > MANIFEST_LIMITS.valueSize) {
+    throw invalid(`${what} has more than ${MANIFEST_LIMITS.valueSize} bytes`);
+  }
+}
+
+function encodeValue(value: string): string {
+  if (value === '') return '%';
+  return Array.from(value, (char) => {
+    if (PLAIN.test(char)) return char;
+    return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+  }).join('');
+}
+
+function decodeValue(field: string, fail: (what: string) => UportError): string {
+  if (field === '%') return '';
+  const value = field.replace(/%(..)?/gs, (_, hex: string | undefined) => {
+    if (!hex || !/^[0-9A-F]{2}$/.test(hex)) throw fail('% without two upper-case hex digits');
+    const char = String.fromCharCode(Number.parseInt(hex, 16));
+    if (char === '\0') throw fail('NUL byte');
+    if (PLAIN.test(char)) throw fail('percent-encoded byte that needs no encoding');
+    return char;
+  });
+  if (value.length > MANIFEST_LIMITS.valueSize) throw fail('value of more than 4095 bytes');
+  return value;
+}
+
+function checkNumber(value: number, max: number, what: string): void {
+  if (!Number.isInteger(value) || value < 0 || value > max) {
+    throw invalid(`${what} is not a whole number from 0 to ${max}`);
+  }
+}
+
+function encodeEmulator(emulator: ManifestEmulator): string {
+  const { name, elf, path, args } = emulator;
+  const { mask, value } = elf.flags ?? { mask: 0, value: 0 };
+  if (!NAME.test(name) || name.length > MANIFEST_LIMITS.nameSize) {
+    throw invalid(`${JSON.stringify(name)} is not a name of 1 to 32 bytes of A-Z a-z 0-9 _ -`);
+  }
+  checkNumber(elf.machine, 0xffff, 'machine');
+  if (elf.bits !== 32 && elf.bits !== 64) throw invalid('bits is neither 32 nor 64');
+  if (elf.order !== 'lsb' && elf.order !== 'msb') throw invalid('order is neither lsb nor msb');
+  checkNumber(mask, 0xffffffff, 'the mask of the flags');
+  checkNumber(value, 0xffffffff, 'the value of the flags');
+  if ((value & ~mask) !== 0) throw invalid('the value of the flags has bits outside the mask');
+  checkValue(path, 'the path');
+  if (path === '') throw invalid('the path is empty');
+  if (args.length > MANIFEST_LIMITS.args) throw invalid('more than 32 arguments');
+  for (const arg of args) checkValue(arg, 'an argument');
+  const fields = [name, elf.machine, elf.bits, elf.order, mask, value];
+  return ['emulator', ...fields, ...[path, ...args].map(encodeValue)].join(' ');
+}
+
+/**
+ * The text of a manifest: ASCII, the same for the same value.
+ *
+ * @throws UportError UPORT_MANIFEST_INVALID when the launcher would not take it
+ */
+export function encodeManifest(manifest: Manifest): string {
+  if (manifest.emulators.length > MANIFEST_LIMITS.emulators) {
+    throw invalid(`more than ${MANIFEST_LIMITS.emulators} emulators`);
+  }
+  const text = [FIRST_LINE, ...manifest.emulators.map(encodeEmulator), ''].join('\n');
+  if (text.length > MANIFEST_LIMITS.fileSize) {
+    throw invalid(`more than ${MANIFEST_LIMITS.fileSize} bytes in all`);
+  }
+  return text;
+}
+
+function parseNumber(field: string, max: number, fail: (what: string) => UportError): number {
+  if (!/^[0-9]+$/.test(field)) throw fail('field that must be a decimal number');
+  if (field.length > 1 && field.startsWith('0')) throw fail('number with a leading zero');
+  const value = Number(field);
+  if (value > max) throw fail('number out of range');
+  return value;
+}
+
+function parseEmulator(
+  fields: readonly string[],
+  fail: (what: string) => UportError,
+): ManifestEmulator {
+  const [, name, machine, bits, order, mask, value, path, ...args] = fields;
+  if (path === undefined) throw fail('too few fields');
+  const emulatorName = name as string;
+  if (!NAME.test(emulatorName)) throw fail('name with other bytes than A-Z a-z 0-9 _ -');
+  if (emulatorName.length > MANIFEST_LIMITS.nameSize) throw fail('name of more than 32 bytes');
+  if (bits !== '32' && bits !== '64') throw fail('class that is neither 32 nor 64');
+  if (order !== 'lsb' && order !== 'msb') throw fail('byte order that is neither lsb nor msb');
+  const flags = {
+    mask: parseNumber(mask as string, 0xffffffff, fail),
+    value: parseNumber(value as string, 0xffffffff, fail),
+  };
+  if ((flags.value & ~flags.mask) !== 0) throw fail('flags outside their mask');
+  const decodedPath = decodeValue(path, fail);
+  if (decodedPath === '') throw fail('empty path');
+  if (args.length > MANIFEST_LIMITS.args) throw fail('more than 32 arguments');
+  return Object.freeze({
+    name: emulatorName,
+    elf: Object.freeze({
+      machine: parseNumber(machine as string, 0xffff, fail),
+      bits: bits === '32' ? 32 : 64,
+      order,
+      ...(flags.mask === 0 ? {} : { flags: Object.freeze(flags) }),
+    }),
+    path: decodedPath,
+    args: Object.freeze(args.map((arg) => decodeValue(arg, fail))),
+  });
+}
+
+/**
+ * Reads the text of a manifest, one character for each byte.
+ *
+ * @throws UportError UPORT_MANIFEST_INVALID for everything that the launcher would refuse
+ */
+export function parseManifest(text: string): Manifest {
+  if (text.length > MANIFEST_LIMITS.fileSize) throw invalid('more than 65536 bytes in all');
+  const lines = text.split('\n');
+  if (lines.pop() !== '') throw invalid(`line ${lines.length + 1}: no newline at its end`);
+  const emulators: ManifestEmulator[] = [];
+  for (const [index, line] of lines.entries()) {
+    const fail = (what: string) => invalid(`line ${index + 1}: ${what}`);
+    if (index === 0) {
+      if (line !== FIRST_LINE) throw fail(`not \`${FIRST_LINE}\``);
+      continue;
+    }
+    const fields = line.split(' ');
+    if (fields.includes('')) throw fail('empty field');
+    if (!/^[ -~]*$/.test(line)) throw fail('byte that is not percent-encoded');
+    if (fields[0] !== 'emulator') throw fail('unknown keyword');
+    if (emulators.length === MANIFEST_LIMITS.emulators) throw fail('more than 64 emulators');
+    emulators.push(parseEmulator(fields, fail));
+  }
+  if (lines.length === 0) throw invalid('line 1: no newline at its end');
+  return Object.freeze({ emulators: Object.freeze(emulators) });
+}

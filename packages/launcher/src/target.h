@@ -1,0 +1,29 @@
+/* What a file turns into when it is executed: itself, or the interpreter of its script line. */
+#ifndef UPORT_TARGET_H
+#define UPORT_TARGET_H
+
+#include "cpu.h"
+#include "message.h"
+
+enum target_kind {
+  TARGET_ELF,     /* a program whose CPU is known */
+  TARGET_HIDDEN,  /* may be executed but not read */
+  TARGET_UNKNOWN, /* neither ELF nor script: only the kernel may know it */
+};
+
+struct target {
+  const char *file;  /* what to give to execve: the script itself, if it is one */
+  char **file_argv;  /* the arguments to go with it */
+  enum target_kind kind;
+  const char *path;  /* the program in the end */
+  char **argv;       /* its arguments, as the kernel would make them */
+  unsigned scripts;  /* how many script lines were followed */
+  struct elf elf;    /* when TARGET_ELF */
+  unsigned char head[HEAD_SIZE];
+};
+
+/* Follows script lines as the kernel does. Returns 0, or the errno that execve would give.
+ * `argv` must have at least argv[0]. */
+int find_target(const char *file, char **argv, struct target *target, struct failure *failure);
+
+#endif
