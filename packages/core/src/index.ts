@@ -1,4 +1,5 @@
 export * from '@uport/errors';
+export * from './debian/index.ts';
 export * from './emitters/emitter.ts';
 export * from './model/arch.ts';
 export * from './model/content.ts';
@@ -6,5 +7,6 @@ export * from './model/digest.ts';
 export * from './model/payload-tree.ts';
 export * from './model/progress.ts';
 export * from './plan/plan.ts';
+export * from './qemu/index.ts';
 export * from './registry/index.ts';
 export * from './store/store.ts';

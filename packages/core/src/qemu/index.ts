@@ -1,0 +1,8 @@
+export { compareQemuVersions, readEmulatorFile } from './emulator-file.ts';
+export type { EmulatorProvider, ProviderContext } from './provider.ts';
+export {
+  findEmulators,
+  PROVIDER_KINDS,
+  type ProviderKind,
+  parseEmulatorProvider,
+} from './providers.ts';

@@ -1,0 +1,19 @@
+import type { DebianContext } from '../debian/context.ts';
+import type { Arch } from '../model/arch.ts';
+import type { PinnedEmulator } from '../plan/plan.ts';
+
+/** What a provider works with: the store it fills, and the ways to tell, warn and stop. */
+export interface ProviderContext extends DebianContext {}
+
+/** A source of emulators, such as Debian's archive or a folder. */
+export interface EmulatorProvider {
+  /** As it is spelled, such as `debian:trixie`. */
+  readonly name: string;
+  /**
+   * The newest static emulator of `guest` for `host` that this source has, its bytes put into the
+   * store; undefined when it has none.
+   *
+   * @throws UportError when the source cannot be asked
+   */
+  find(guest: Arch, host: Arch, context: ProviderContext): Promise<PinnedEmulator | undefined>;
+}
