@@ -1,1 +1,3 @@
-export {};
+export * from './cache-folder.ts';
+export * from './elf-builder.ts';
+export * from './fixtures/index.ts';
