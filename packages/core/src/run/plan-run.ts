@@ -6,7 +6,6 @@ import { encodeManifest, launcherFor } from '@uport/launcher';
 import type { Arch } from '../model/arch.ts';
 import { digestHex } from '../model/digest.ts';
 import type { Progress } from '../model/progress.ts';
-import { launcherMachine } from '../plan/launcher-machine.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
 import { findEmulators } from '../qemu/providers.ts';
@@ -137,7 +136,8 @@ async function launchFolder(
         ? []
         : [
             {
-              ...launcherMachine(guest),
+              name: guest.name,
+              elf: guest.elf,
               path: await executable(emulator, options),
               args: options.emulatorArgs,
             },

@@ -1,6 +1,7 @@
 // The layers of an image: which files of the plan go where.
 import { UportError } from '@uport/errors';
-import { type Arch, parseArch } from '../../model/arch.ts';
+import { encodeManifest } from '@uport/launcher';
+import { parseArch } from '../../model/arch.ts';
 import { displayBytes } from '../../model/byte-path.ts';
 import type { ContentSource } from '../../model/content.ts';
 import type { PayloadEntry } from '../../model/payload-tree.ts';
@@ -57,7 +58,11 @@ function launcherLayer(
 ): LayerPlan {
   const { emulator, launcher } = host;
   const name = `qemu-${emulator.guest}`;
-  const manifest = Buffer.from(launcherManifest(parseArch(emulator.guest), name), 'latin1');
+  const { elf } = parseArch(emulator.guest);
+  const manifest = Buffer.from(
+    encodeManifest({ emulators: [{ name: emulator.guest, elf, path: name, args: [] }] }),
+    'latin1',
+  );
   return {
     createdBy: `uport: launcher and ${name} ${emulator.version} for ${host.host}`,
     entries: [
@@ -73,21 +78,6 @@ function launcherLayer(
       executable(`.uport/${name}`, emulator, content),
     ],
   };
-}
-
-function launcherManifest(guest: Arch, file: string): string {
-  const { machine, bits, order, flags } = guest.elf;
-  const fields = [
-    'emulator',
-    guest.name,
-    machine,
-    bits === 32 ? 1 : 2,
-    order === 'lsb' ? 1 : 2,
-    flags?.mask ?? 0,
-    flags?.value ?? 0,
-    file,
-  ];
-  return `uport-manifest 1\n${fields.join(' ')}\n`;
 }
 
 /** The native build in the target's place, with the folders above it as they are. */
