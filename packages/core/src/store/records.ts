@@ -63,6 +63,12 @@ export async function lookupRecord(root: string, key: string): Promise<unknown> 
   }
 }
 
+export async function removeRecord(root: string, key: string): Promise<void> {
+  await rm(placeOf(root, key), { force: true }).catch((error: unknown) => {
+    throw storeFault(error, root);
+  });
+}
+
 function invalid(message: string, hint: string): UportError {
   return new UportError({
     code: 'UPORT_STORE_RECORD_INVALID',

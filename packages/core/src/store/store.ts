@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream, existsSync, renameSync, statSync, utimesSync } from 'node:fs';
-import { access, chmod, mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { access, chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import type { ContentSource } from '../model/content.ts';
 import { type Digest, digestHex, sha256Digest } from '../model/digest.ts';
 import { checkRoot, storeFault } from './faults.ts';
-import { lookupRecord, writeRecord } from './records.ts';
+import { nameKey } from './names.ts';
+import { lookupRecord, removeRecord, writeRecord } from './records.ts';
 import { temporaryName } from './temporary.ts';
 
 export interface PutOptions {
@@ -16,6 +17,8 @@ export interface PutOptions {
   /** Refuse more bytes than this. */
   readonly maxSize?: number;
   readonly signal?: AbortSignal;
+  /** What it is, for people who list the store. */
+  readonly name?: string;
 }
 
 /** A blob counts as used when somebody asked for it; the time is kept to about this many milliseconds. */
@@ -54,12 +57,10 @@ export class Store implements ContentSource {
   static async open(root: string = Store.defaultRoot()): Promise<Store> {
     try {
       await mkdir(path.dirname(root), { recursive: true });
-      const made = await mkdir(root, { recursive: true, mode: 0o700 });
-      // A umask may have taken bits away that the owner needs.
-      if (made) await chmod(root, 0o700);
+      await makeFolder(root);
       await checkRoot(root);
-      for (const folder of [['blobs', 'sha256'], ['records'], ['tmp'], ['condemned']]) {
-        await mkdir(path.join(root, ...folder), { recursive: true, mode: 0o700 });
+      for (const folder of ['blobs', 'blobs/sha256', 'records', 'tmp', 'condemned']) {
+        await makeFolder(path.join(root, folder));
       }
     } catch (error) {
       throw storeFault(error, root);
@@ -142,6 +143,7 @@ export class Store implements ContentSource {
       await guard(file.datasync());
       await file.close();
       await guard(rename(temporary, place));
+      if (options.name !== undefined) await this.record(nameKey(digest), options.name);
       return { digest, size };
     } catch (error) {
       await file.close().catch(() => undefined);
@@ -185,9 +187,14 @@ export class Store implements ContentSource {
     return lookupRecord(this.root, key);
   }
 
-  /** Counts a blob as used now, though it was not asked for. */
-  async touch(digest: Digest): Promise<void> {
-    const now = new Date();
-    await utimes(this.pathOf(digest), now, now).catch(() => undefined);
+  /** Takes a record away, if there is one. */
+  async forget(key: string): Promise<void> {
+    await removeRecord(this.root, key);
   }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+  // A umask may have taken bits away that the owner needs.
+  if (made !== undefined) await chmod(folder, 0o700);
 }
