@@ -61,9 +61,10 @@ static bool reap(pid_t app, int *app_status) {
     pid_t child = waitpid(-1, &status, WNOHANG | WUNTRACED);
     if (child <= 0) return ended;
     if (WIFSTOPPED(status)) {
-      /* No shell waits for a stop from the terminal here. Without a launcher the app would be PID 1,
-       * which such a stop does not touch: let it go on. */
-      if (child == app && WSTOPSIG(status) == SIGTSTP) kill(child, SIGCONT);
+      /* No shell waits here to continue what the terminal's stop key has stopped. */
+      if (child == app && WSTOPSIG(status) == SIGTSTP) {
+        kill(getpgid(app) == app ? -app : app, SIGCONT);
+      }
       continue;
     }
     if (child == app) {

@@ -13,10 +13,11 @@
 /* The kernel gives up (ELOOP) when it has found more interpreters in a row than this. */
 enum { SCRIPTS_MAX = 5 };
 
-/* Whether execve could open the file: regular, executable, on a file system that allows it. */
-static int check_executable(const char *path) {
+/* Whether execve could open the file: regular, executable, on a file system that allows it. An empty
+ * name is no file, but in a script's first line it is the working directory. */
+static int check_executable(const char *path, bool is_interpreter) {
   struct stat status;
-  if (*path == '\0') return ENOENT;
+  if (*path == '\0') return is_interpreter ? EACCES : ENOENT;
   if (stat(path, &status) != 0) return errno;
   if (!S_ISREG(status.st_mode)) return EACCES;
   if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0) return errno;
@@ -94,7 +95,7 @@ int find_target(const char *file, char **argv, struct target *target, struct fai
                   "name a program in the first line",
                   NULL);
     }
-    int error = check_executable(target->path);
+    int error = check_executable(target->path, script != NULL);
     if (error != 0) return fail_to_open(failure, error, target, script);
     size_t length = 0;
     error = read_head(target->path, target->head, &length);
