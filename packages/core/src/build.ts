@@ -97,7 +97,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
           app.guest,
           foreign.map((row) => row.host),
           options.providers ?? [parseEmulatorProvider('debian')],
-          { store, progress, signal },
+          { store, progress, signal, warn: options.warn },
         );
   const matrix = archMatrix(app.guest, hosts, {
     slices: new Set(slices.pins.keys()),

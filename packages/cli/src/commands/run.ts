@@ -69,11 +69,7 @@ export default class Run extends BaseCommand {
       helpValue: 'NAME=VALUE',
     }),
     debug: Flags.boolean({ summary: 'Tell each decision of the launcher.' }),
-    platform: Flags.custom<Arch>({
-      summary: "Which platform of an image layout; default: this machine's.",
-      helpValue: 'CPU',
-      parse: async (spelling) => parseArch(spelling),
-    })(),
+    tag: Flags.string({ summary: 'Which image of a layout that holds several.', helpValue: 'TAG' }),
   };
 
   async run(): Promise<void> {
@@ -83,11 +79,10 @@ export default class Run extends BaseCommand {
     const status = await stat(file).catch((error: unknown) => {
       throw systemError(error, file);
     });
+    const ownEnv = variables(flags.env ?? []);
     const common = {
-      file,
       args: program,
-      providers: flags.emulators ?? [parseEmulatorProvider('debian')],
-      env: environment(flags.env ?? []),
+      env: { ...inherited(), ...ownEnv },
       debug: flags.debug,
       forceEmulation: flags['force-emulation'],
       store: await Store.open(),
@@ -95,9 +90,18 @@ export default class Run extends BaseCommand {
       signal: this.signal,
     };
     const command = status.isDirectory()
-      ? await planRunLayout({ ...common, ...(flags.platform && { platform: flags.platform }) })
+      ? await planRunLayout({
+          ...common,
+          layout: file,
+          ownEnv,
+          uid: process.getuid?.() ?? -1,
+          ...(flags.tag !== undefined && { tag: flags.tag }),
+        })
       : await planRun({
           ...common,
+          file,
+          providers: flags.emulators ?? [parseEmulatorProvider('debian')],
+          warn: this.tell,
           ...(flags['host-arch'] && { hostArch: flags['host-arch'] }),
           emulatorArgs: [
             ...(flags.gdb === undefined ? [] : ['-g', String(flags.gdb)]),
@@ -116,10 +120,16 @@ export default class Run extends BaseCommand {
   }
 }
 
-function environment(pairs: readonly string[]): Record<string, string> {
+function inherited(): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env))
+  for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined) env[name] = value;
+  }
+  return env;
+}
+
+function variables(pairs: readonly string[]): Record<string, string> {
+  const env: Record<string, string> = {};
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
     if (equals < 1) {

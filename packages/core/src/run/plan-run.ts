@@ -30,6 +30,8 @@ export interface RunContext {
   readonly store: Store;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Told what a user should know though the work goes on. */
+  readonly warn?: (message: string) => void;
 }
 
 export interface RunOptions extends RunContext {
@@ -58,13 +60,7 @@ export async function planRun(options: RunOptions): Promise<RunCommand> {
   const forced = emulator !== undefined && (guest === here || options.emulatorArgs.length > 0);
   return {
     program: path.join(folder, 'launch'),
-    argv: [
-      path.join(folder, 'launch'),
-      '--default-signals',
-      '--',
-      programName(options.file),
-      ...options.args,
-    ],
+    argv: [path.join(folder, 'launch'), '--', programName(options.file), ...options.args],
     env: {
       ...options.env,
       ...(options.debug && { UPORT_DEBUG: '1' }),
@@ -101,9 +97,14 @@ async function nestedRun(
 async function emulatorFor(
   guest: Arch,
   host: Arch,
-  { providers, store, progress, signal }: RunContext,
+  { providers, store, progress, signal, warn }: RunContext,
 ): Promise<PinnedEmulator> {
-  const found = await findEmulators(guest, [host], providers, { store, progress, signal });
+  const found = await findEmulators(guest, [host], providers, {
+    store,
+    progress,
+    signal,
+    warn,
+  });
   const emulator = found.get(host.name);
   if (emulator !== undefined) return emulator;
   throw new UportError({

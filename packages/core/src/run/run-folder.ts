@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import type { Store } from '../store/store.ts';
+import { temporaryName } from '../store/temporary.ts';
 import { systemError } from '../system-error.ts';
 
 /**
@@ -16,7 +16,7 @@ export async function runFolder(
 ): Promise<string> {
   const folder = path.join(store.root, 'run', name);
   if (existsSync(folder)) return folder;
-  const temporary = path.join(store.root, 'tmp', `${process.pid}-${randomUUID()}`);
+  const temporary = path.join(store.root, 'tmp', temporaryName());
   try {
     await mkdir(path.dirname(folder), { recursive: true, mode: 0o700 });
     await mkdir(temporary, { mode: 0o755 });
