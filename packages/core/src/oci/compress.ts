@@ -1,7 +1,7 @@
 // Compression of a layer in blocks on Node's thread pool: the same bytes whatever the number of
 // threads, since each block depends on the input alone.
 import zlib from 'node:zlib';
-import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from './media-types.ts';
+import { OCI_LAYER_GZIP, OCI_LAYER_TAR, OCI_LAYER_ZSTD } from './media-types.ts';
 
 export type Compression = 'gzip' | 'zstd';
 
@@ -144,6 +144,17 @@ function zstd(level: number): BlockCompressor {
         );
       });
     },
+    end: () => new Uint8Array(0),
+  };
+}
+
+/** The tar as it is. */
+export function uncompressed(): BlockCompressor {
+  return {
+    mediaType: OCI_LAYER_TAR,
+    blockSize: 1 << 20,
+    begin: () => new Uint8Array(0),
+    compress: (block) => [block],
     end: () => new Uint8Array(0),
   };
 }

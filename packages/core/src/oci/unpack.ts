@@ -99,7 +99,11 @@ export async function unpackPlatform(
   }
 }
 
-function findImage(layout: Layout, platform: OciPlatform, tag: string | undefined): LayoutImage {
+export function findImage(
+  layout: Layout,
+  platform: OciPlatform,
+  tag: string | undefined,
+): LayoutImage {
   const roots = layout.roots.filter((root) => tag === undefined || root.tag === tag);
   const different = new Set(roots.map((root) => root.descriptor.digest));
   if (different.size !== 1) {

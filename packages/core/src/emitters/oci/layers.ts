@@ -10,6 +10,8 @@ import type { HostPlan, PinnedFile, Plan } from '../../plan/plan.ts';
 
 /** A layer that is still to be written. */
 export interface LayerPlan {
+  /** For people who watch. */
+  readonly name: string;
   readonly createdBy: string;
   readonly entries: readonly TarEntry[];
 }
@@ -17,6 +19,7 @@ export interface LayerPlan {
 /** The payload tree: the same on every platform. */
 export function guestLayer(plan: Plan, content: ContentSource): LayerPlan {
   return {
+    name: plan.app.name,
     createdBy: `uport: ${plan.app.name}, ${plan.app.guest} program`,
     entries: plan.payload.entries.map((entry) => payloadEntry(entry, content)),
   };
@@ -64,6 +67,7 @@ function launcherLayer(
     'latin1',
   );
   return {
+    name: `${name} for ${host.host}`,
     createdBy: `uport: launcher and ${name} ${emulator.version} for ${host.host}`,
     entries: [
       { type: 'directory', path: '.uport', mode: 0o755 },
@@ -93,6 +97,7 @@ function sliceLayer(
     (entry) => entry.type === 'directory' && target.startsWith(`${entry.path}/`),
   );
   return {
+    name: `native build for ${host}`,
     createdBy: `uport: native build for ${host}`,
     entries: [
       ...parents.map((entry) => payloadEntry(entry, content)),
