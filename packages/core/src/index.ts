@@ -13,6 +13,7 @@ export * from './model/content.ts';
 export * from './model/digest.ts';
 export * from './model/payload-tree.ts';
 export * from './model/progress.ts';
+export * from './nix/index.ts';
 export * from './oci/index.ts';
 export * from './plan/arch-matrix.ts';
 export * from './plan/plan.ts';
