@@ -17,6 +17,22 @@ export function bytesSource(bytes: Uint8Array): ByteSource {
 }
 
 /**
+ * A part of a source as a source of its own.
+ *
+ * @throws RangeError when the part is not inside
+ */
+export function partOf(source: ByteSource, offset: number, size: number): ByteSource {
+  if (!(offset >= 0 && size >= 0 && size <= source.size - offset)) {
+    throw new RangeError(`bytes ${offset} to ${offset + size} of ${source.size}`);
+  }
+  return Object.freeze({
+    size,
+    read: async (start: number, length: number) =>
+      source.read(offset + start, Math.max(0, Math.min(length, size - start))),
+  });
+}
+
+/**
  * Reads a range that the file itself names, so any number may come.
  *
  * @throws UportError UPORT_ELF_OUT_OF_BOUNDS when it starts past the end, UPORT_ELF_TRUNCATED when

@@ -8,6 +8,7 @@ import {
   ET_DYN,
   ET_EXEC,
   ET_REL,
+  partOf,
   readElf,
   readElfIdentity,
 } from './index.ts';
@@ -307,5 +308,27 @@ describe('DT_STRTAB through PT_LOAD', () => {
       ),
     );
     expect(elf.dynamic?.needed).toEqual(['right.so']);
+  });
+});
+
+describe('a part of a source', () => {
+  const whole = bytesSource(Uint8Array.of(0, 1, 2, 3, 4, 5));
+
+  test('ends where it ends', async () => {
+    const part = partOf(whole, 2, 3);
+    expect(part.size).toBe(3);
+    expect([...(await part.read(1, 2))]).toEqual([3, 4]);
+    expect([...(await part.read(1, 9))]).toEqual([3, 4]);
+    expect([...(await part.read(4, 1))]).toEqual([]);
+  });
+
+  test.each([
+    [-1, 2],
+    [0, 7],
+    [7, 0],
+    [3, -1],
+    [Number.NaN, 1],
+  ])('offset %d, size %d is not inside', (offset, size) => {
+    expect(() => partOf(whole, offset, size)).toThrow(RangeError);
   });
 });

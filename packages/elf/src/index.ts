@@ -1,5 +1,5 @@
 export type { ElfAbi, FloatAbi, MipsAbi } from './abi.ts';
-export { type ByteSource, bytesSource } from './byte-source.ts';
+export { type ByteSource, bytesSource, partOf } from './byte-source.ts';
 export type { ElfDynamic } from './dynamic.ts';
 export { type Elf, type Linkage, readElf, readElfIdentity } from './elf.ts';
 export { type ElfIdentity, ET_CORE, ET_DYN, ET_EXEC, ET_REL, headerSize } from './header.ts';
