@@ -7,6 +7,7 @@ export const hostFlag = Flags.custom<Arch>({
     'A CPU that it must run on, by any usual name. Default: amd64, arm64, riscv64, ppc64le and s390x.',
   helpValue: 'CPU',
   multiple: true,
+  multipleNonGreedy: true,
   delimiter: ',',
   parse: async (spelling) => parseArch(spelling),
 });
@@ -16,5 +17,18 @@ export const emulatorsFlag = Flags.custom<EmulatorProvider>({
   summary: 'Where emulators come from: debian, debian:SUITE or dir:PATH. The newest found wins.',
   helpValue: 'PROVIDER',
   multiple: true,
+  multipleNonGreedy: true,
   parse: async (spec) => parseEmulatorProvider(spec),
 });
+
+/** How a registry is talked to. */
+export const pushFlags = {
+  insecure: Flags.boolean({ summary: 'Talk plain HTTP to the registry.', helpGroup: 'PUSH' }),
+  'mount-from': Flags.string({
+    summary: 'A repository of the same registry that may hold the blobs already.',
+    multiple: true,
+    multipleNonGreedy: true,
+    helpValue: 'REPO',
+    helpGroup: 'PUSH',
+  }),
+};

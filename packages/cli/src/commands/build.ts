@@ -10,9 +10,10 @@ import {
   UportError,
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
+import { describePush } from '../describe-push.ts';
 import { EMIT_FLAGS, ociFlags } from '../emit/index.ts';
 import { humanSize } from '../progress-bar.ts';
-import { emulatorsFlag, hostFlag } from '../shared-flags.ts';
+import { emulatorsFlag, hostFlag, pushFlags } from '../shared-flags.ts';
 
 const CONFIG = 'IMAGE CONFIG';
 
@@ -38,6 +39,7 @@ export default class Build extends BaseCommand {
       summary: 'What to make.',
       options: EMIT_FLAGS.map((entry) => entry.name),
       multiple: true,
+      multipleNonGreedy: true,
       delimiter: ',',
       default: ['oci'],
     })(),
@@ -52,6 +54,7 @@ export default class Build extends BaseCommand {
       summary: 'A native build of the program for one host.',
       helpValue: 'CPU=FILE',
       multiple: true,
+      multipleNonGreedy: true,
     }),
     emulators: emulatorsFlag(),
     name: Flags.string({ summary: "The app's name. Default: the input's file name." }),
@@ -76,6 +79,7 @@ export default class Build extends BaseCommand {
     env: Flags.string({
       summary: 'An environment variable.',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'NAME=VALUE',
       helpGroup: CONFIG,
     }),
@@ -92,18 +96,21 @@ export default class Build extends BaseCommand {
     label: Flags.string({
       summary: 'A label.',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'NAME=VALUE',
       helpGroup: CONFIG,
     }),
     expose: Flags.string({
       summary: 'A port, such as 80 or 53/udp.',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'PORT',
       helpGroup: CONFIG,
     }),
     volume: Flags.string({
       summary: 'A volume.',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'DIR',
       helpGroup: CONFIG,
     }),
@@ -115,6 +122,7 @@ export default class Build extends BaseCommand {
     annotation: Flags.string({
       summary: 'An annotation of the index and its manifests.',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'NAME=VALUE',
       helpGroup: CONFIG,
     }),
@@ -122,16 +130,11 @@ export default class Build extends BaseCommand {
     push: Flags.string({
       summary: 'Push the image there.',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'REGISTRY/REPO:TAG',
       helpGroup: 'PUSH',
     }),
-    insecure: Flags.boolean({ summary: 'Talk plain HTTP to the registry.', helpGroup: 'PUSH' }),
-    'mount-from': Flags.string({
-      summary: 'A repository of the same registry that may hold the blobs already.',
-      multiple: true,
-      helpValue: 'REPO',
-      helpGroup: 'PUSH',
-    }),
+    ...pushFlags,
   };
 
   async run(): Promise<unknown> {
@@ -187,9 +190,7 @@ export default class Build extends BaseCommand {
     }
     this.#report(result);
     for (const push of pushed) {
-      this.log(
-        `pushed ${push.reference}@${push.digest}: ${push.uploadedBlobs} blobs sent, ${push.mountedBlobs} mounted, ${push.existingBlobs} were there`,
-      );
+      this.log(describePush(push));
     }
     return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app, pushed };
   }

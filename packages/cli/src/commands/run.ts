@@ -3,7 +3,6 @@ import { Args, Flags } from '@oclif/core';
 import {
   type Arch,
   parseArch,
-  parseEmulatorProvider,
   planRun,
   planRunLayout,
   Store,
@@ -60,12 +59,14 @@ export default class Run extends BaseCommand {
     'qemu-arg': Flags.string({
       summary: "An option for QEMU, as qemu-user's -help lists them.",
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'ARG',
       allowStdin: false,
     }),
     env: Flags.string({
       summary: 'An environment variable for the program.',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'NAME=VALUE',
     }),
     debug: Flags.boolean({ summary: 'Tell each decision of the launcher.' }),
@@ -100,7 +101,7 @@ export default class Run extends BaseCommand {
       : await planRun({
           ...common,
           file,
-          providers: flags.emulators ?? [parseEmulatorProvider('debian')],
+          ...(flags.emulators && { providers: flags.emulators }),
           warn: this.tell,
           ...(flags['host-arch'] && { hostArch: flags['host-arch'] }),
           emulatorArgs: [

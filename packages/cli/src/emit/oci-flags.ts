@@ -20,6 +20,7 @@ export const ociFlags = {
     tag: Flags.string({
       summary: 'A tag of the image in the layout.',
       multiple: true,
+      multipleNonGreedy: true,
       default: ['latest'],
       helpValue: 'TAG',
       helpGroup: GROUP,

@@ -8,10 +8,11 @@ import { digestHex } from '../model/digest.ts';
 import type { Progress } from '../model/progress.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
-import { findEmulators } from '../qemu/providers.ts';
+import { findEmulators, parseEmulatorProvider } from '../qemu/providers.ts';
 import type { Store } from '../store/store.ts';
 import { guestOfFile } from './guest-of-file.ts';
 import { hostArch } from './host-arch.ts';
+import { recallEmulator, rememberEmulator } from './remembered-emulator.ts';
 import { runFolder } from './run-folder.ts';
 
 /** A program to hand over to, as execve takes it. */
@@ -22,7 +23,8 @@ export interface RunCommand {
 }
 
 export interface RunContext {
-  readonly providers: readonly EmulatorProvider[];
+  /** Default: `debian`, asked again after a week only. */
+  readonly providers?: readonly EmulatorProvider[];
   readonly env: Readonly<Record<string, string>>;
   /** The launcher tells its decisions. */
   readonly debug: boolean;
@@ -94,19 +96,19 @@ async function nestedRun(
   return { program: outer, argv: [outer, ...start, ...options.args], env: options.env };
 }
 
-async function emulatorFor(
-  guest: Arch,
-  host: Arch,
-  { providers, store, progress, signal, warn }: RunContext,
-): Promise<PinnedEmulator> {
-  const found = await findEmulators(guest, [host], providers, {
-    store,
-    progress,
-    signal,
-    warn,
-  });
+async function emulatorFor(guest: Arch, host: Arch, context: RunContext): Promise<PinnedEmulator> {
+  const { providers, store } = context;
+  if (providers === undefined) {
+    const remembered = await recallEmulator(store, guest, host);
+    if (remembered !== undefined) return remembered;
+  }
+  const asked = providers ?? [parseEmulatorProvider('debian')];
+  const found = await findEmulators(guest, [host], asked, context);
   const emulator = found.get(host.name);
-  if (emulator !== undefined) return emulator;
+  if (emulator !== undefined) {
+    if (providers === undefined) await rememberEmulator(store, emulator);
+    return emulator;
+  }
   throw new UportError({
     code: 'UPORT_EMULATOR_NOT_FOUND',
     category: 'input',

@@ -1,0 +1,35 @@
+import { Args } from '@oclif/core';
+import { pushLayout } from '@uport/core';
+import { BaseCommand } from '../base-command.ts';
+import { describePush } from '../describe-push.ts';
+import { pushFlags } from '../shared-flags.ts';
+
+export default class Push extends BaseCommand {
+  static override summary = 'Push an image layout to a registry.';
+
+  static override description =
+    "Credentials come from Docker's config.json, as docker login writes it. Only what the registry lacks is sent.";
+
+  static override examples = ['<%= config.bin %> push dist/oci registry.example/team/app:1.0'];
+
+  static override args = {
+    layout: Args.string({ description: 'an OCI image layout folder', required: true }),
+    reference: Args.string({ description: 'REGISTRY/REPO:TAG', required: true }),
+  };
+
+  static override flags = { ...pushFlags };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Push);
+    const result = await pushLayout({
+      layout: args.layout,
+      reference: args.reference,
+      insecure: flags.insecure,
+      ...(flags['mount-from'] && { mountFrom: flags['mount-from'] }),
+      progress: this.progress,
+      signal: this.signal,
+    });
+    this.log(describePush(result));
+    return result;
+  }
+}
