@@ -4,7 +4,7 @@ import { UportError } from '@uport/errors';
 import { launcherFor } from '@uport/launcher';
 import { loadApp } from './app/load-app.ts';
 import { readSlice } from './app/read-slice.ts';
-import type { Artifact, Emitter } from './emitters/emitter.ts';
+import type { Artifact, EmitRequest } from './emitters/emitter.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS } from './model/arch.ts';
 import type { ContentSource } from './model/content.ts';
 import { type Digest, sha256Digest } from './model/digest.ts';
@@ -17,12 +17,6 @@ import { findEmulators, parseEmulatorProvider } from './qemu/providers.ts';
 import { Store } from './store/store.ts';
 import { systemError } from './system-error.ts';
 
-/** One emitter with its options. */
-export interface EmitRequest<Options = unknown> {
-  readonly emitter: Emitter<Options>;
-  readonly options: Options;
-}
-
 export interface BuildOptions {
   /** An ELF program, or a folder that holds one (then `entrypoint` names it). */
   readonly input: string;
@@ -33,7 +27,8 @@ export interface BuildOptions {
    * for a single program this replaces the image's entrypoint.
    */
   readonly entrypoint?: readonly string[];
-  readonly emit: readonly EmitRequest<never>[];
+  /** Such as `oci()`. */
+  readonly emit: readonly EmitRequest[];
   /** Made when it does not exist. */
   readonly outDir: string;
   /** Default: amd64, arm64, riscv64, ppc64le and s390x. */
@@ -121,10 +116,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   });
   try {
     const artifacts: Artifact[] = [];
-    for (const { emitter, options: emitOptions } of options.emit) {
+    for (const request of options.emit) {
       signal.throwIfAborted();
       const context = { content, store, outDir, progress, signal };
-      artifacts.push(...(await emitter.emit(plan, emitOptions, context)));
+      artifacts.push(...(await request.emit(plan, context)));
     }
     await writePlan(plan, outDir);
     return { plan, matrix, artifacts };

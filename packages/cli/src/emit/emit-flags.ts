@@ -5,5 +5,5 @@ import type { EmitRequest } from '@uport/core';
 export interface EmitFlags<F extends Interfaces.FlagInput = Interfaces.FlagInput> {
   readonly name: string;
   readonly flags: F;
-  request(flags: Readonly<Record<string, unknown>>): EmitRequest<never>;
+  request(flags: Readonly<Record<string, unknown>>): EmitRequest;
 }

@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { type EmitRequest, type OciOptions, ociEmitter } from '@uport/core';
+import { type OciOptions, oci, ociEmitter } from '@uport/core';
 import type { EmitFlags } from './emit-flags.ts';
 
 const GROUP = 'IMAGE';
@@ -26,12 +26,11 @@ export const ociFlags = {
       helpGroup: GROUP,
     }),
   },
-  request(flags): EmitRequest<never> {
-    const options: OciOptions = {
+  request(flags) {
+    return oci({
       compression: flags.compression as OciOptions['compression'],
       tags: flags.tag as string[],
       archive: flags.archive === true,
-    };
-    return { emitter: ociEmitter, options } as EmitRequest<never>;
+    });
   },
 } satisfies EmitFlags;

@@ -29,3 +29,16 @@ export interface Emitter<Options = unknown> {
   readonly summary: string;
   emit(plan: Plan, options: Options, context: EmitContext): Promise<readonly Artifact[]>;
 }
+
+/** An emitter with its options, ready for a plan. */
+export interface EmitRequest {
+  readonly emitter: string;
+  emit(plan: Plan, context: EmitContext): Promise<readonly Artifact[]>;
+}
+
+export function emitWith<Options>(emitter: Emitter<Options>, options: Options): EmitRequest {
+  return {
+    emitter: emitter.name,
+    emit: (plan, context) => emitter.emit(plan, options, context),
+  };
+}

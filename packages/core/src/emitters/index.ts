@@ -1,7 +1,9 @@
-import type { Emitter } from './emitter.ts';
-import { ociEmitter } from './oci/index.ts';
+import { type EmitRequest, emitWith } from './emitter.ts';
+import { DEFAULT_OCI_OPTIONS, type OciOptions, ociEmitter } from './oci/index.ts';
 
-export { DEFAULT_OCI_OPTIONS, type OciOptions, ociEmitter } from './oci/index.ts';
+export { type OciOptions, ociEmitter } from './oci/index.ts';
 
-/** Every emitter there is. */
-export const EMITTERS: readonly Emitter<never>[] = Object.freeze([ociEmitter]);
+/** A multi-arch image as an OCI image layout. */
+export function oci(options: Partial<OciOptions> = {}): EmitRequest {
+  return emitWith(ociEmitter, { ...DEFAULT_OCI_OPTIONS, ...options });
+}
