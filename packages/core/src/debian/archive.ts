@@ -118,7 +118,9 @@ async function loadRelease(
     return release;
   } catch (error) {
     context.signal.throwIfAborted();
-    if (!(error instanceof UportError) || !isPassing(error)) throw error;
+    if (!(error instanceof UportError)) throw error;
+    if (error.code === 'UPORT_DEBIAN_NOT_FOUND') throw suiteMissing(mirror, suite, error);
+    if (!isPassing(error)) throw error;
     if (error.code === 'UPORT_DEBIAN_UNREACHABLE') dead.set(mirror.url, error);
     if (!kept || fresh) throw error;
     context.warn?.(
@@ -126,6 +128,16 @@ async function loadRelease(
     );
     return readInRelease(kept.bytes, keys, now, url);
   }
+}
+
+function suiteMissing(mirror: Mirror, suite: string, cause: UportError): UportError {
+  return new UportError({
+    code: 'UPORT_DEBIAN_SUITE_MISSING',
+    category: 'network',
+    message: `${mirror.url} has no suite ${suite}`,
+    hint: 'name a complete Debian mirror with UPORT_DEBIAN_MIRROR',
+    cause,
+  });
 }
 
 interface Kept {

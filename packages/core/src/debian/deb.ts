@@ -17,7 +17,11 @@ import { unxz } from './xz.ts';
 export async function* readDebData(debFile: string, signal: AbortSignal): AsyncGenerator<TarEntry> {
   const member = await findData(debFile);
   try {
-    yield* untar(unpackMember(debFile, member, signal));
+    for await (const entry of untar(unpackMember(debFile, member, signal))) {
+      signal.throwIfAborted();
+      yield entry;
+    }
+    signal.throwIfAborted();
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof UportError && error.code !== 'UPORT_TAR_INVALID') throw error;

@@ -30,6 +30,13 @@ export interface DebianPackage extends FoundPackage {
   readonly file: string;
 }
 
+/** How a search went. */
+export interface Search {
+  readonly failed: FailedTry[];
+  /** Suites whose index could be read. */
+  answered: number;
+}
+
 /** What was asked in vain, and why. */
 export interface FailedTry {
   readonly suite: string;
@@ -44,16 +51,16 @@ export interface FailedTry {
  *   naming what was tried; UPORT_STORE_*
  */
 export async function fetchDebianPackage(query: DebianPackageQuery): Promise<DebianPackage> {
-  const failed: FailedTry[] = [];
-  for await (const found of findDebianPackages(query, failed)) {
+  const search: Search = { failed: [], answered: 0 };
+  for await (const found of findDebianPackages(query, search)) {
     try {
       return await downloadPackage(found, query.context);
     } catch (error) {
-      failed.push(asFailedTry(error, found.suite, found.mirror, query.context));
+      search.failed.push(asFailedTry(error, found.suite, found.mirror, query.context));
     }
   }
   const what = `${nameText(query.name)} for ${debianName(query.arch)}`;
-  if (failed.length > 0) throw unavailable(what, failed);
+  if (!isAbsence(search)) throw unavailable(what, search.failed);
   throw new UportError({
     code: 'UPORT_DEBIAN_PACKAGE_NOT_FOUND',
     category: 'input',
@@ -64,11 +71,11 @@ export async function fetchDebianPackage(query: DebianPackageQuery): Promise<Deb
 
 /**
  * The newest matching package of each suite that has one, suite by suite; nothing is downloaded but
- * the indexes. Suites that cannot be had are skipped and noted in `failed`.
+ * the indexes. Suites that cannot be had are skipped and noted in `search`.
  */
 export async function* findDebianPackages(
   query: DebianPackageQuery,
-  failed: FailedTry[],
+  search: Search,
 ): AsyncGenerator<FoundPackage> {
   const { context, name, accept } = query;
   const architecture = debianName(query.arch);
@@ -78,9 +85,10 @@ export async function* findDebianPackages(
       try {
         packages = await lookUpPackages(mirror, suite, architecture, name, context);
       } catch (error) {
-        failed.push(asFailedTry(error, suite, mirror, context));
+        search.failed.push(asFailedTry(error, suite, mirror, context));
         continue;
       }
+      search.answered++;
       const fitting = accept ? packages.filter(accept) : packages;
       const newest = fitting.reduce<IndexedPackage | undefined>(
         (best, each) =>
@@ -91,6 +99,17 @@ export async function* findDebianPackages(
       break;
     }
   }
+}
+
+/**
+ * Whether a search that found nothing shows that there is nothing. A mirror need not have every
+ * suite, but one that has none is no mirror.
+ */
+export function isAbsence(search: Search): boolean {
+  return (
+    search.answered > 0 &&
+    search.failed.every(({ error }) => error.code === 'UPORT_DEBIAN_SUITE_MISSING')
+  );
 }
 
 /** Brings the .deb into the store. */
@@ -110,7 +129,10 @@ export function debianName(arch: string | Arch): string {
   return typeof arch === 'string' ? arch : (arch.debian ?? arch.name);
 }
 
-/** Faults of a mirror can be passed over; those of this machine and the user's wish to stop cannot. */
+/** Faults of what a mirror gives, which another suite may not have. */
+const OF_THE_SOURCE = /^UPORT_(?:AR|DEB|EMULATOR|ELF|TAR|XZ)_/;
+
+/** Faults of a source can be passed over; those of this machine and the user's wish to stop cannot. */
 export function asFailedTry(
   error: unknown,
   suite: string,
@@ -118,19 +140,29 @@ export function asFailedTry(
   context: DebianContext,
 ): FailedTry {
   context.signal.throwIfAborted();
-  if (!(error instanceof UportError) || error.category !== 'network') throw error;
+  if (!(error instanceof UportError)) throw error;
+  if (error.category !== 'network' && !OF_THE_SOURCE.test(error.code)) throw error;
   return { suite, mirror: mirror.url, error };
 }
 
-/** One error that names all that was tried. */
+/** One error that names all that was tried. Its code is that of the tries when they all agree. */
 export function unavailable(what: string, failed: readonly FailedTry[]): UportError {
-  const lines = [...new Set(failed.map(({ suite, error }) => `${suite}: ${error.message}`))];
+  const tries = [
+    ...new Set(
+      failed.map(({ suite, error }) => {
+        const where = error.where ? ` (${error.where})` : '';
+        return `${suite}: ${error.message}${where}`;
+      }),
+    ),
+  ];
+  const [first, ...others] = failed.map(({ error }) => error);
+  const agreed = first && others.every(({ code }) => code === first.code) ? first : undefined;
   return new UportError({
-    code: 'UPORT_DEBIAN_UNAVAILABLE',
-    category: 'network',
-    message: `Debian's ${what} cannot be had; tried ${lines.join('; ')}`,
-    hint: failed[0]?.error.hint ?? 'name a mirror with UPORT_DEBIAN_MIRROR',
-    cause: failed[0]?.error,
+    code: agreed?.code ?? 'UPORT_DEBIAN_UNAVAILABLE',
+    category: agreed?.category ?? 'network',
+    message: `Debian's ${what} cannot be had; tried ${tries.join('; ')}`,
+    hint: first?.hint ?? 'name another mirror with UPORT_DEBIAN_MIRROR',
+    cause: first,
   });
 }
 

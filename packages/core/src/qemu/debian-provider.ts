@@ -4,9 +4,10 @@ import {
   asFailedTry,
   type DebianPackage,
   downloadPackage,
-  type FailedTry,
   type FoundPackage,
   findDebianPackages,
+  isAbsence,
+  type Search,
   unavailable,
 } from '../debian/package.ts';
 import type { Arch } from '../model/arch.ts';
@@ -39,24 +40,24 @@ async function find(
   context: ProviderContext,
 ): Promise<PinnedEmulator | undefined> {
   if (host.debian === undefined) return undefined;
-  const failed: FailedTry[] = [];
+  const search: Search = { failed: [], answered: 0 };
   const query = { suites, arch: host.debian, name: PACKAGES, context, accept: isStaticBuild };
-  for await (const found of findDebianPackages(query, failed)) {
+  for await (const found of findDebianPackages(query, search)) {
     try {
       const emulator = await take(found, guest, host, context);
       if (!emulator) continue;
-      for (const { suite, error } of failed) {
+      for (const { suite, error } of search.failed) {
         context.warn?.(
           `${suite} was passed over for ${host.name}, ${found.suite} has QEMU ${emulator.version}: ${error.message}`,
         );
       }
       return emulator;
     } catch (error) {
-      failed.push(asFailedTry(error, found.suite, found.mirror, context));
+      search.failed.push(asFailedTry(error, found.suite, found.mirror, context));
     }
   }
-  if (failed.length > 0) throw unavailable(`qemu-${guest.name} for ${host.name}`, failed);
-  return undefined;
+  if (isAbsence(search)) return undefined;
+  throw unavailable(`qemu-${guest.name} for ${host.name}`, search.failed);
 }
 
 /** In newer suites `qemu-user-static` is an empty package that only pulls in `qemu-user`; in older ones `qemu-user` needs libraries. */
