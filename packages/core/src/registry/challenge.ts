@@ -10,7 +10,7 @@ const LONGEST_HEADER = 16 * 1024;
 const SCHEME = /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s+|(?=,|$))/y;
 // Values without quotes may hold : and / here, which the grammar forbids and registries send.
 const PARAMETER =
-  /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\[\s\S])*)"|([^\s,"]+))\s*(?=,|$)/y;
+  /[\s,]*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*(?:"((?:[^"\\]|\\[\s\S])*)"|([^\s,"=][^\s,"]*))\s*(?=,|$)/y;
 const TOKEN68 = /[A-Za-z0-9._~+/-]+=*\s*(?=,|$)/y;
 
 /** Reads as many challenges as are well formed. */

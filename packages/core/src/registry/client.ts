@@ -28,6 +28,13 @@ export interface RegistryClient {
   readonly base: URL;
   readonly insecure: boolean;
   readonly signal: AbortSignal;
+  /**
+   * Learns how the registry wants its logins, before anything large is sent, and finds out whether
+   * it is one: only answers to GET say what is wrong.
+   *
+   * @throws UportError UPORT_REGISTRY_*
+   */
+  greet(): Promise<void>;
   /** @throws UportError UPORT_REGISTRY_* */
   send(request: ClientRequest): Promise<HttpAnswer>;
 }
@@ -49,13 +56,15 @@ export function createClient(options: {
     insecure,
     signal,
   });
+  const ownScopes = [`repository:${reference.repository}:pull,push`];
   const send = (request: ClientRequest) => {
     const attempt = () => sendOnce(request);
     return request.stream ? attempt() : withRetries(attempt, signal);
   };
   const sendOnce = async (request: ClientRequest): Promise<HttpAnswer> => {
-    const scopes = [`repository:${reference.repository}:pull,push`];
-    if (request.alsoPull) scopes.push(`repository:${request.alsoPull}:pull`);
+    const scopes = request.alsoPull
+      ? [...ownScopes, `repository:${request.alsoPull}:pull`]
+      : ownScopes;
     const body = request.stream ?? request.body;
     // One answer for the challenge, one for a token that ended on the way.
     for (let logins = 0; ; logins++) {
@@ -81,5 +90,21 @@ export function createClient(options: {
       if (request.stream) throw mayPass(unauthorized(reference.registry, credentials));
     }
   };
-  return { reference, base, insecure, signal, send };
+  const greet = async (): Promise<void> => {
+    const answer = await withRetries(async () => {
+      const url = new URL('/v2/', base);
+      const largestAnswer = SMALL_ANSWER;
+      const greeting = await exchange({ method: 'GET', url, insecure, signal, largestAnswer });
+      if ([200, 401, 403, 404, 405].includes(greeting.status)) return greeting;
+      throw serverFault(greeting, greeting.url.host, authorizer.redact);
+    }, signal);
+    if (answer.status !== 401 || answer.url.origin !== base.origin) return;
+    try {
+      await authorizer.learn(answer.headers.get('www-authenticate'), ownScopes, undefined);
+    } catch (error) {
+      // The repository itself may be open to all; if not, its own answer will be the error.
+      if ((error as { code?: unknown }).code !== 'UPORT_REGISTRY_UNAUTHORIZED') throw error;
+    }
+  };
+  return { reference, base, insecure, signal, greet, send };
 }

@@ -121,6 +121,8 @@ async function one(request: HttpRequest, url: URL): Promise<HttpAnswer> {
     headers.set('content-length', String(request.body.size));
     init.body = ReadableStream.from(streamed(request.body)) as NonNullable<RequestInit['body']>;
     init.duplex = 'half';
+    // Otherwise fetch keeps a copy of the whole body in memory, for a redirect to come.
+    init.redirect = 'error';
     sending = true;
   }
   try {
@@ -170,6 +172,7 @@ function codeOf(error: unknown): string {
     const code = (at as NodeJS.ErrnoException).code;
     if (typeof code === 'string') return code;
     if (at.message === 'bad port') return 'BAD_PORT';
+    if (at.message === 'unexpected redirect') return 'REDIRECT';
   }
   return 'unknown reason';
 }
@@ -193,6 +196,14 @@ function transportFault(error: unknown, url: URL): UportError {
       'UPORT_REGISTRY_TLS',
       `${url.host} does not speak TLS as we do (${code})`,
       'if it is a registry without TLS, in a network that you trust, use --insecure',
+      cause,
+    );
+  }
+  if (code === 'REDIRECT') {
+    return registryFault(
+      'UPORT_REGISTRY_RESPONSE',
+      `${url.host} redirects in the middle of an upload`,
+      'tell the registry’s operator; its answers break the protocol',
       cause,
     );
   }

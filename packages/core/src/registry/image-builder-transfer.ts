@@ -75,7 +75,11 @@ function loadLibrary(transport: LibraryTransport): typeof LibraryClient | undefi
 }
 
 function transportOn(client: RegistryClient): LibraryTransport {
-  const run = (request: ClientRequest, done: LibraryCallback, check?: (a: HttpAnswer) => void) => {
+  const run = (
+    request: ClientRequest,
+    done: LibraryCallback,
+    check?: (a: HttpAnswer) => unknown,
+  ) => {
     client.send(request).then(
       (answer) => {
         try {
@@ -96,12 +100,12 @@ function transportOn(client: RegistryClient): LibraryTransport {
       // It has rejected with `fault` before.
     }
   };
+  const locationOf = (answer: HttpAnswer) =>
+    resolveLocation(answer.headers.get('location'), answer.url, client.insecure).href;
   const forLibrary = (answer: HttpAnswer): LibraryAnswer => {
     const headers: Record<string, string> = Object.fromEntries(answer.headers);
     // The library cannot read a relative Location.
-    if (headers.location !== undefined) {
-      headers.location = resolveLocation(headers.location, answer.url, client.insecure).href;
-    }
+    if (headers.location !== undefined) headers.location = locationOf(answer);
     return { statusCode: answer.status, headers };
   };
   return {
@@ -126,6 +130,7 @@ function transportOn(client: RegistryClient): LibraryTransport {
           doing: 'starting the upload of a blob',
         },
         done,
+        locationOf,
       );
     },
     put(options, done) {

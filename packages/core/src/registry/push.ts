@@ -52,6 +52,14 @@ const LARGEST_MANIFEST = 4 << 20;
  * @throws UportError UPORT_REGISTRY_*; the signal's reason when it is aborted
  */
 export async function pushLayout(options: PushOptions): Promise<PushResult> {
+  return pushThrough((client) => imageBuilderTransfer(client) ?? fetchTransfer(client), options);
+}
+
+/** `pushLayout` with a chosen way to send blobs. */
+export async function pushThrough(
+  transferFor: (client: RegistryClient) => BlobTransfer,
+  options: PushOptions,
+): Promise<PushResult> {
   const { progress, signal, insecure, env = process.env } = options;
   const reference = parseReference(options.reference);
   const mountFrom = readMountFrom(options.mountFrom ?? [], reference);
@@ -72,7 +80,8 @@ export async function pushLayout(options: PushOptions): Promise<PushResult> {
       insecure,
       signal: AbortSignal.any([signal, failed.signal]),
     });
-    const transfer = imageBuilderTransfer(client) ?? fetchTransfer(client);
+    await client.greet();
+    const transfer = transferFor(client);
     await forEach(content.blobs, failed, async (blob) => {
       counts[await pushBlob(client, transfer, blob, mountFrom, task)]++;
     });

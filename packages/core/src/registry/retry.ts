@@ -27,7 +27,11 @@ export async function withRetries<T>(attempt: () => Promise<T>, signal: AbortSig
     } catch (error) {
       signal.throwIfAborted();
       const wanted = passing.get(error as UportError);
-      if (wanted === undefined || tries >= ATTEMPTS || wanted > LONGEST_WAIT) throw error;
+      if (wanted === undefined || tries >= ATTEMPTS || wanted > LONGEST_WAIT) {
+        // Retries around these must not multiply them.
+        passing.delete(error as UportError);
+        throw error;
+      }
       const wait = Math.max(wanted, FIRST_DELAY * 2 ** (tries - 1));
       await sleep(wait, undefined, { signal }).catch(() => signal.throwIfAborted());
     }

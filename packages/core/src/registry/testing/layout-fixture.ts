@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 
@@ -29,25 +29,35 @@ export function noise(seed: string, size: number): Buffer {
   return Buffer.concat(blocks).subarray(0, size);
 }
 
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+async function blobWriter(dir: string) {
+  const folder = path.join(dir, 'blobs', 'sha256');
+  await mkdir(folder, { recursive: true });
+  return async (mediaType: string, bytes: Buffer) => {
+    const hex = sha256(bytes);
+    await writeFile(path.join(folder, hex), bytes);
+    return { mediaType, digest: `sha256:${hex}`, size: bytes.length };
+  };
+}
+
 /** An image layout of five platforms with one layer in common. */
 export async function writeLayout(
   dir: string,
   options: { readonly seed?: string; readonly sharedSize?: number; readonly tag?: string } = {},
 ): Promise<LayoutFixture> {
   const { seed = 'layout', sharedSize = 300_000, tag = 'latest' } = options;
-  const folder = path.join(dir, 'blobs', 'sha256');
-  await mkdir(folder, { recursive: true });
   const blobs: string[] = [];
+  const putBlob = await blobWriter(dir);
   const put = async (mediaType: string, bytes: Buffer, isManifest = false) => {
-    const hex = createHash('sha256').update(bytes).digest('hex');
-    await writeFile(path.join(folder, hex), bytes);
-    if (!isManifest) blobs.push(`sha256:${hex}`);
-    return { mediaType, digest: `sha256:${hex}`, size: bytes.length };
+    const descriptor = await putBlob(mediaType, bytes);
+    if (!isManifest) blobs.push(descriptor.digest);
+    return descriptor;
   };
   const putJson = (mediaType: string, value: unknown, isManifest = false) =>
     put(mediaType, Buffer.from(JSON.stringify(value)), isManifest);
   const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip';
-  const diffId = (bytes: Buffer) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const diffId = (bytes: Buffer) => `sha256:${sha256(bytes)}`;
 
   const sharedBytes = noise(`${seed} shared`, sharedSize);
   const shared = await put(layerType, gzipSync(sharedBytes));
@@ -95,4 +105,35 @@ export async function blobsOf(dir: string): Promise<Map<string, string>> {
     all.set(name, (await readFile(path.join(folder, name))).toString('base64'));
   }
   return all;
+}
+
+/** An image layout of one image with one layer of zeros, which takes no space on disk. */
+export async function writeSparseLayout(dir: string, size: number): Promise<void> {
+  const putBlob = await blobWriter(dir);
+  const put = (mediaType: string, value: unknown) =>
+    putBlob(mediaType, Buffer.from(JSON.stringify(value)));
+  const hash = createHash('sha256');
+  const zeros = Buffer.alloc(1 << 20);
+  for (let at = 0; at < size; at += zeros.length) hash.update(zeros.subarray(0, size - at));
+  const hex = hash.digest('hex');
+  const file = path.join(dir, 'blobs', 'sha256', hex);
+  await writeFile(file, '');
+  await truncate(file, size);
+  const layer = {
+    mediaType: 'application/vnd.oci.image.layer.v1.tar',
+    digest: `sha256:${hex}`,
+    size,
+  };
+  const config = await put('application/vnd.oci.image.config.v1+json', {
+    os: 'linux',
+    architecture: 'amd64',
+    rootfs: { type: 'layers', diff_ids: [layer.digest] },
+  });
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const manifest = await put(mediaType, { schemaVersion: 2, mediaType, config, layers: [layer] });
+  await writeFile(path.join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  await writeFile(
+    path.join(dir, 'index.json'),
+    JSON.stringify({ schemaVersion: 2, manifests: [manifest] }),
+  );
 }
