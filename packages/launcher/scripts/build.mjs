@@ -84,6 +84,8 @@ function aptMirrors() {
   }
 }
 
+class NotFetched extends Error {}
+
 /** The musl package of a host, from the cache or the first place that has these very bytes. */
 async function fetchMusl({ path, size, sha256: digest, sha1 }) {
   const file = join(cache, path.split('/').at(-1));
@@ -109,7 +111,7 @@ async function fetchMusl({ path, size, sha256: digest, sha1 }) {
       faults.push(`  ${url}: ${error.cause?.message ?? error.message}`);
     }
   }
-  throw new Error(
+  throw new NotFetched(
     `${path} could not be fetched; name a mirror with --mirror\n${faults.join('\n')}`,
   );
 }
@@ -181,7 +183,12 @@ async function check(host, sums) {
     return { fault: `prebuilt/${host}/launch is not what SHA256SUMS says` };
   const gaps = toolchainGaps(host);
   if (gaps.missing.length > 0) return { missing: gaps.missing };
-  const same = (await build(host)).equals(committed);
+  let same = false;
+  try {
+    same = (await build(host)).equals(committed);
+  } catch (error) {
+    return error instanceof NotFetched ? { other: [error.message] } : { fault: error.message };
+  }
   if (same) return { done: `rebuilt, the same ${committed.length} bytes` };
   if (gaps.other.length > 0) return { other: gaps.other };
   return {
@@ -212,7 +219,14 @@ for (const host of hosts) {
       continue;
     }
     if (gaps.other.length > 0) console.error(`${host}: note: ${gaps.other.join('; ')}`);
-    const bytes = await build(host);
+    let bytes;
+    try {
+      bytes = await build(host);
+    } catch (error) {
+      console.error(`${host}: NOT BUILT: ${error.message}`);
+      failed = true;
+      continue;
+    }
     replaceFile(join(prebuilt, host, 'launch'), bytes, 0o755);
     sums.set(host, sha256(bytes));
     console.log(`${host}: ${bytes.length} bytes, sha256 ${sums.get(host)}`);
