@@ -221,6 +221,7 @@ async function loadListed(
             expected: file.digest,
             maxSize: file.size,
             signal,
+            name: label,
           });
           return store.pathOf(put.digest);
         } catch (error) {

@@ -14,9 +14,18 @@ const PASSING = new Set([
   'UPORT_STORE_TOO_LARGE',
 ]);
 
-/** Whether trying again may help. */
+/** Whether the fault lies in the connection or the moment, not in what the mirror has. */
 export function isPassing(error: unknown): boolean {
   return error instanceof UportError && PASSING.has(error.code);
+}
+
+/** Whether trying again at once may help: not so where the name is not even known. */
+function isWorthRetrying(error: unknown): boolean {
+  if (!isPassing(error)) return false;
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ((at as NodeJS.ErrnoException).code === 'ENOTFOUND') return false;
+  }
+  return true;
 }
 
 /** Runs the work again after a growing wait while it fails with a passing fault. */
@@ -33,7 +42,7 @@ export async function retrying<T>(
     } catch (error) {
       context.signal.throwIfAborted();
       const delay = delays[attempt];
-      if (delay === undefined || attempt + 1 >= tries || !isPassing(error)) throw error;
+      if (delay === undefined || attempt + 1 >= tries || !isWorthRetrying(error)) throw error;
       await sleep(delay, undefined, { signal: context.signal }).catch(() => undefined);
     }
   }
@@ -58,7 +67,7 @@ export interface RequestOptions {
  * GETs a file of a mirror. The body must be read to its end or its iterator returned.
  *
  * @throws UportError UPORT_DEBIAN_UNREACHABLE, UPORT_DEBIAN_NOT_FOUND, UPORT_DEBIAN_REFUSED,
- *   UPORT_DEBIAN_SERVER_ERROR, UPORT_DEBIAN_WRONG_SIZE
+ *   UPORT_DEBIAN_SERVER_ERROR, UPORT_DEBIAN_WRONG_SIZE, UPORT_DEBIAN_OUT_OF_STEP
  */
 export async function get(
   url: string,
@@ -199,7 +208,12 @@ function sizeFault(
   if (text === null) return undefined;
   const announced = Number(text);
   if (options.size !== undefined && announced !== options.size) {
-    return wrongSize(url, `${announced} bytes are announced, not ${options.size}`);
+    return new UportError({
+      code: 'UPORT_DEBIAN_OUT_OF_STEP',
+      category: 'network',
+      message: `${url} has ${announced} bytes, but ${options.size} are signed for: the mirror is in the middle of an update`,
+      hint: 'try again later, or name another mirror with UPORT_DEBIAN_MIRROR',
+    });
   }
   return announced > options.maxSize
     ? wrongSize(url, `${announced} bytes are announced, more than ${options.maxSize}`)

@@ -1,24 +1,33 @@
-// Unpacks a range of a file as one xz stream and posts the bytes to the parent thread.
+// Unpacks an xz stream and posts the bytes to the parent thread.
 import { open } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort } from 'node:worker_threads';
 
-/** What the worker is asked: bytes `start` to `end` (not included) of `file`. */
+/** A stream to unpack: `before`, bytes `start` to `end` (not included) of `file`, `after`. */
 export interface XzJob {
   readonly file: string;
+  readonly before: Uint8Array;
   readonly start: number;
   readonly end: number;
+  readonly after: Uint8Array;
 }
 
-/** What it answers. The parent sends any message back for each `chunk` that it has used. */
-export type XzReport =
+/** What the worker is told: a job, that a chunk was used, or that no more is wanted of a job. */
+export type XzOrder =
+  | { readonly id: number; readonly job: XzJob }
+  | { readonly id: number; readonly used: true }
+  | { readonly id: number; readonly stop: true };
+
+/** What it answers, about one job after another. */
+export type XzReport = { readonly id: number } & (
   | { readonly chunk: Uint8Array<ArrayBuffer> }
   | { readonly done: true }
-  | { readonly fault: string };
+  | { readonly fault: string }
+);
 
 /** Chunks on their way to the parent: enough to keep both threads busy. */
 const IN_FLIGHT = 4;
-const CHUNK = 1 << 20;
+const CHUNK = 1 << 18;
 const MAX_EMPTY = 8;
 
 // Its exports are found at run time only, so `import` does not see them.
@@ -26,49 +35,78 @@ const { XzReadableStream } = createRequire(import.meta.url)(
   'xz-decompress',
 ) as typeof import('xz-decompress');
 
-async function unpack(job: XzJob, post: (report: XzReport) => void): Promise<void> {
-  let free = IN_FLIGHT;
-  let wake: (() => void) | undefined;
-  parentPort?.on('message', () => {
-    free++;
-    wake?.();
-  });
+async function* readInput(job: XzJob): AsyncGenerator<Uint8Array> {
+  if (job.before.length > 0) yield job.before;
   const file = await open(job.file, 'r');
   try {
+    for (let at = job.start; at < job.end; ) {
+      const room = new Uint8Array(Math.min(CHUNK, job.end - at));
+      const { bytesRead } = await file.read(room, 0, room.length, at);
+      if (bytesRead === 0) throw new Error('the file is shorter than it should be');
+      at += bytesRead;
+      yield room.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+  if (job.after.length > 0) yield job.after;
+}
+
+class Stopped extends Error {}
+
+/** One job at work. */
+class Unpacking {
+  readonly id: number;
+  readonly #port: MessagePort;
+  #free = IN_FLIGHT;
+  #stopped = false;
+  #wake: (() => void) | undefined;
+
+  constructor(id: number, port: MessagePort) {
+    this.id = id;
+    this.#port = port;
+  }
+
+  used(): void {
+    this.#free++;
+    this.#wake?.();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake?.();
+  }
+
+  async run(job: XzJob): Promise<void> {
     let batch = new Uint8Array(CHUNK);
     let filled = 0;
     const flush = async (): Promise<void> => {
-      while (free === 0) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      free--;
-      post({ chunk: batch.subarray(0, filled) });
+      await this.#turn();
+      const chunk = batch.subarray(0, filled);
+      this.#port.postMessage({ id: this.id, chunk } satisfies XzReport, [chunk.buffer]);
       batch = new Uint8Array(CHUNK);
       filled = 0;
     };
-    let empty = 0;
-    let at = job.start;
+    const source = readInput(job);
+    let ended = false;
     const input = new ReadableStream<Uint8Array>(
       {
         async pull(controller) {
-          if (at >= job.end) {
+          const next = await source.next();
+          if (next.done) {
+            ended = true;
             controller.close();
-            return;
-          }
-          const room = new Uint8Array(Math.min(CHUNK, job.end - at));
-          const { bytesRead } = await file.read(room, 0, room.length, at);
-          if (bytesRead === 0) throw new Error('the file is shorter than it should be');
-          at += bytesRead;
-          controller.enqueue(room.subarray(0, bytesRead));
+          } else controller.enqueue(next.value);
         },
+        cancel: async () => void (await source.return(undefined)),
       },
       { highWaterMark: 0 },
     );
+    let empty = 0;
     for await (const part of new XzReadableStream(input)) {
+      if (this.#stopped) throw new Stopped();
       // A few empty parts are normal; at an end that comes too early they would never cease.
-      empty = part.length === 0 && at >= job.end ? empty + 1 : 0;
+      empty = part.length === 0 && ended ? empty + 1 : 0;
       if (empty > MAX_EMPTY) throw new Error('the xz stream is cut off');
       for (let used = 0; used < part.length; ) {
         const some = part.subarray(used, used + CHUNK - filled);
@@ -79,19 +117,46 @@ async function unpack(job: XzJob, post: (report: XzReport) => void): Promise<voi
       }
     }
     if (filled > 0) await flush();
-  } finally {
-    await file.close();
+  }
+
+  /** Waits until the parent can take one more chunk. */
+  async #turn(): Promise<void> {
+    while (this.#free === 0 && !this.#stopped) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#stopped) throw new Stopped();
+    this.#free--;
   }
 }
 
-const port = parentPort;
-if (port) {
-  const post = (report: XzReport): void =>
-    port.postMessage(report, 'chunk' in report ? [report.chunk.buffer] : []);
-  unpack(workerData as XzJob, post)
-    .then(
-      () => post({ done: true }),
-      (error: unknown) => post({ fault: (error as Error).message }),
-    )
-    .finally(() => port.close());
+function serve(port: MessagePort): void {
+  const waiting = new Map<number, { readonly work: Unpacking; readonly job: XzJob }>();
+  let busy = false;
+  const next = async (): Promise<void> => {
+    if (busy) return;
+    busy = true;
+    for (const [id, { work, job }] of waiting) {
+      try {
+        await work.run(job);
+        port.postMessage({ id, done: true } satisfies XzReport);
+      } catch (error) {
+        if (!(error instanceof Stopped)) {
+          port.postMessage({ id, fault: (error as Error).message } satisfies XzReport);
+        }
+      }
+      waiting.delete(id);
+    }
+    busy = false;
+  };
+  port.on('message', (order: XzOrder) => {
+    if ('job' in order) {
+      waiting.set(order.id, { work: new Unpacking(order.id, port), job: order.job });
+      void next();
+    } else if ('stop' in order) waiting.get(order.id)?.work.stop();
+    else waiting.get(order.id)?.work.used();
+  });
 }
+
+if (parentPort) serve(parentPort);

@@ -2,7 +2,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { UportError } from '@uport/errors';
-import type { XzJob, XzReport } from './xz-worker.ts';
+import { frameXzBlocks, type XzIndex } from './xz-index.ts';
+import type { XzJob, XzOrder, XzReport } from './xz-worker.ts';
 
 /** The worker beside this file: `.ts` in the source tree, `.js` once built. */
 const WORKER = new URL(
@@ -17,30 +18,61 @@ const WORKER = new URL(
  * @param end offset past its last byte
  * @throws UportError UPORT_XZ_INVALID
  */
-export async function* unxz(
+export function unxz(
   file: string,
   start: number,
   end: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  const nothing = new Uint8Array(0);
+  return run({ file, before: nothing, start, end, after: nothing }, signal);
+}
+
+/**
+ * As `unxz`, from one block of the stream to its end, without unpacking what comes before.
+ *
+ * @throws UportError UPORT_XZ_INVALID
+ */
+export function unxzFrom(
+  file: string,
+  index: XzIndex,
+  block: number,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const blocks = index.blocks.slice(block);
+  const start = blocks[0]?.offset ?? 0;
+  const last = blocks.at(-1);
+  const end = last ? last.offset + Math.ceil(last.unpaddedSize / 4) * 4 : start;
+  return run({ file, ...frameXzBlocks(index.flags, blocks), start, end }, signal);
+}
+
+async function* run(job: XzJob, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted();
-  const job: XzJob = { file, start, end };
-  // Flags of the parent, such as a test runner's loaders, mean nothing to it.
-  const worker = new Worker(WORKER, { workerData: job, execArgv: [] });
+  const { file } = job;
+  const worker = hire();
+  const id = nextId++;
+  const order = (each: XzOrder): void => worker.postMessage(each);
   const reports: XzReport[] = [];
   let wake: (() => void) | undefined;
   let failed: unknown;
-  const tell = (report: XzReport | undefined, error?: unknown): void => {
-    if (report) reports.push(report);
-    else failed ??= error;
+  let finished = false;
+  const fail = (error: unknown): void => {
+    failed ??= error;
     wake?.();
   };
-  const abort = (): void => tell(undefined, signal.reason);
-  worker.on('message', (report: XzReport) => tell(report));
-  worker.on('error', (error) => tell(undefined, error));
-  worker.on('exit', () => tell(undefined, new Error('its thread ended early')));
+  const hear = (report: XzReport): void => {
+    if (report.id !== id) return;
+    reports.push(report);
+    wake?.();
+  };
+  const end = (): void => fail(new Error('its thread ended early'));
+  const abort = (): void => wake?.();
+  worker.on('message', hear);
+  worker.on('error', fail);
+  worker.on('exit', end);
   signal.addEventListener('abort', abort, { once: true });
   try {
+    order({ id, job });
     for (;;) {
       signal.throwIfAborted();
       const report = reports.shift();
@@ -51,16 +83,62 @@ export async function* unxz(
         });
         continue;
       }
+      finished = !('chunk' in report);
       if ('done' in report) return;
       if ('fault' in report) throw invalid(file, new Error(report.fault));
-      worker.postMessage('next');
+      order({ id, used: true });
       yield report.chunk;
     }
   } finally {
     signal.removeEventListener('abort', abort);
-    await worker.terminate();
+    worker.off('message', hear);
+    worker.off('error', fail);
+    worker.off('exit', end);
+    if (!finished) order({ id, stop: true });
+    if (failed) await worker.terminate();
+    else rest(worker);
   }
 }
+
+let nextId = 0;
+/** Threads with nothing to do. Starting one takes longer than many a job. */
+const resting = new Map<Worker, NodeJS.Timeout>();
+const MAX_RESTING = 4;
+const REST = 2000;
+
+function hire(): Worker {
+  for (const [worker, timer] of resting) {
+    clearTimeout(timer);
+    resting.delete(worker);
+    worker.off('error', ignore);
+    worker.ref();
+    return worker;
+  }
+  // Flags of the parent, such as a test runner's loaders, mean nothing to it.
+  return new Worker(WORKER, { execArgv: [] });
+}
+
+/** A resting thread does not keep the process alive, and ends by itself after a while. */
+function rest(worker: Worker): void {
+  worker.on('error', ignore);
+  worker.unref();
+  if (resting.size >= MAX_RESTING) {
+    void worker.terminate();
+    return;
+  }
+  const timer = setTimeout(() => {
+    resting.delete(worker);
+    void worker.terminate();
+  }, REST);
+  timer.unref();
+  resting.set(worker, timer);
+  worker.once('exit', () => {
+    clearTimeout(timer);
+    resting.delete(worker);
+  });
+}
+
+function ignore(): void {}
 
 function invalid(file: string, cause: unknown): UportError {
   return new UportError({

@@ -1,5 +1,5 @@
 import { UportError } from '@uport/errors';
-import { extractFromDeb } from '../debian/deb.ts';
+import { type Landmarks, useFileOfDeb } from '../debian/find-in-deb.ts';
 import {
   asFailedTry,
   type DebianPackage,
@@ -111,15 +111,35 @@ async function extract(
   context: ProviderContext,
 ): Promise<Note> {
   const { store, signal } = context;
-  const names = new Set([`usr/bin/qemu-${guest.name}`, `usr/bin/qemu-${guest.name}-static`]);
-  for await (const entry of extractFromDeb(deb.file, (path) => names.has(path), signal)) {
-    const { digest, size } = await store.put(entry.content(), { maxSize: MAX_EMULATOR, signal });
-    const where = `${deb.poolPath}:${entry.path}`;
-    const emulator = await readEmulatorFile(store.pathOf(digest)).catch((error: unknown) => {
+  const paths = [`usr/bin/qemu-${guest.name}`, `usr/bin/qemu-${guest.name}-static`];
+  const key = `debian-landmarks/${deb.digest}`;
+  const landmarks: Landmarks = { ...((await store.lookup(key)) as Landmarks | undefined) };
+  const task = context.progress.start(`qemu-${guest.name} for ${host.name}`);
+  try {
+    const emulator = await useFileOfDeb(
+      deb.file,
+      paths,
+      landmarks,
+      async (entry) => {
+        const name = `qemu-${guest.name} for ${host.name}, from ${deb.name} ${deb.version}`;
+        const { digest, size } = await store.put(entry.content(), {
+          maxSize: MAX_EMULATOR,
+          signal,
+          name,
+        });
+        return { digest, size, where: `${deb.poolPath}:${entry.path}` };
+      },
+      signal,
+    );
+    await store.record(key, landmarks);
+    if (!emulator) return { absent: true };
+    const { digest, size, where } = emulator;
+    const read = await readEmulatorFile(store.pathOf(digest)).catch((error: unknown) => {
       throw error instanceof UportError ? error.inFile(where) : error;
     });
-    const { version } = checkEmulator(emulator, guest, host, where);
+    const { version } = checkEmulator(read, guest, host, where);
     return { digest, size, version };
+  } finally {
+    task.done();
   }
-  return { absent: true };
 }

@@ -69,7 +69,16 @@ export async function findEmulators(
   // One failure ends the other hosts' downloads too.
   const stop = new AbortController();
   const signal = AbortSignal.any([context.signal, stop.signal]);
-  const inner: ProviderContext = { ...context, signal };
+  const told = new Set<string>();
+  const inner: ProviderContext = {
+    ...context,
+    signal,
+    // Hosts share suites and mirrors, so they meet the same trouble.
+    warn: (message) => {
+      if (!told.has(message)) context.warn?.(message);
+      told.add(message);
+    },
+  };
   const found = new Map<string, PinnedEmulator | undefined>(
     hosts.map((host) => [host.name, undefined]),
   );
