@@ -64,12 +64,17 @@ describe.skipIf(!THIS_HOST || !NEW_PIDS)('as PID 1', () => {
   });
 
   test('signal masks and dispositions are those the launcher got', () => {
-    const show = 'grep -E "^Sig(Blk|Ign|Cgt)|^ShdPnd" /proc/self/status';
-    for (const prepare of [':', 'trap "" CHLD', 'trap "" INT TTOU USR1']) {
-      const inside = (...through: string[]) =>
-        first('sh', '-c', `${prepare}; exec "$@"`, 'sh', ...through, 'sh', '-c', `exec ${show}`);
-      // Once as PID 1 itself, without the launcher: a shell between would change dispositions.
-      expect(inside(launch)).toEqual(inside('env'));
+    const show = ['grep', '-E', '^Sig(Blk|Ign|Cgt)', '/proc/self/status'];
+    // env of GNU coreutils; a shell in between would change dispositions.
+    const prepared: readonly (readonly [options: readonly string[], ignored: RegExp])[] = [
+      [[], /^SigIgn:\t0+$/m],
+      [['--ignore-signal=CHLD'], /^SigIgn:\t0{11}10000$/m],
+      [['--ignore-signal=INT,TTOU', '--block-signal=USR1'], /^SigBlk:\t0{13}200$/m],
+    ];
+    for (const [options, seen] of prepared) {
+      const plain = first('env', ...options, ...show);
+      expect(plain.stdout).toMatch(seen);
+      expect(first('env', ...options, launch, ...show)).toEqual(plain);
     }
   });
 

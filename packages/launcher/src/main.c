@@ -1,12 +1,14 @@
 /* The uport launcher: a small static program that starts an app on its host, whatever CPU the app
  * was compiled for.
  *
- *   launch [--manifest FILE] [--argv0 NAME] [--] PROGRAM [ARG...]
+ *   launch [--manifest FILE] [--argv0 NAME] [--default-signals] [--] PROGRAM [ARG...]
  *   launch [--manifest FILE] --print-manifest
+ *   launch --probe
  *
  * It needs nothing of the host's userland, not even /proc. Reading order: main.c (this file),
  * settings.c, manifest.c, start.c (which way), target.c and shebang.c (what is to be started),
  * init.c (as PID 1). */
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 struct options {
   const char *manifest;
   const char *argv0;
+  bool default_signals;
   bool print_manifest;
   char **rest; /* PROGRAM and what follows */
 };
@@ -42,6 +45,11 @@ static void read_options(char **argv, struct options *options) {
       options->manifest = option_value(&at);
     } else if (strcmp(*at, "--argv0") == 0) {
       options->argv0 = option_value(&at);
+    } else if (strcmp(*at, "--default-signals") == 0) {
+      options->default_signals = true;
+    } else if (strcmp(*at, "--probe") == 0) {
+      /* That it could be started is the answer. */
+      _exit(0);
     } else if (strcmp(*at, "--print-manifest") == 0) {
       options->print_manifest = true;
     } else {
@@ -50,6 +58,13 @@ static void read_options(char **argv, struct options *options) {
     }
   }
   options->rest = at;
+}
+
+/* Runtimes such as Node ignore these two, and what is ignored stays so across execve. */
+static void reset_signals(void) {
+  struct sigaction standard = {.sa_handler = SIG_DFL};
+  sigaction(SIGPIPE, &standard, NULL);
+  sigaction(SIGXFSZ, &standard, NULL);
 }
 
 /* run_as_init's child has no arguments of its own. */
@@ -77,10 +92,11 @@ int main(int argc, char **argv) {
     return 0;
   }
   if (!options.rest[0]) {
-    die(STATUS_OWN_FAULT, "no program is named, use: launch [--manifest FILE] [--argv0 NAME] [--] "
-        "PROGRAM [ARG...]", NULL);
+    die(STATUS_OWN_FAULT, "no program is named, use: launch [--manifest FILE] [--argv0 NAME] "
+        "[--default-signals] [--] PROGRAM [ARG...]", NULL);
   }
 
+  if (options.default_signals) reset_signals();
   start.program = options.rest[0];
   start.argv = options.rest;
   if (options.argv0) start.argv[0] = (char *)options.argv0;

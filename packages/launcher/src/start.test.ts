@@ -65,6 +65,25 @@ describe.skipIf(!THIS_HOST)('starting an app', () => {
       expect(fields(ran.stdout)).toEqual(['some name', '-c', cmdline]);
     });
 
+    test('--default-signals gives SIGPIPE and SIGXFSZ back, and no other', () => {
+      const show = 'grep ^SigIgn /proc/self/status';
+      const ignored = (...options: string[]) => {
+        const script = 'trap "" PIPE XFSZ USR1; exec "$@"';
+        return run('/bin/sh', ['-c', script, 'sh', launch, ...options, 'sh', '-c', `exec ${show}`]);
+      };
+      expect(ignored('--').stdout).toBe('SigIgn:\t0000000001001200\n');
+      expect(ignored('--default-signals').stdout).toBe('SigIgn:\t0000000000000200\n');
+    });
+
+    test('--probe does nothing, well', () => {
+      expect(run(launch, ['--probe', 'no-such'])).toEqual({
+        status: 0,
+        signal: null,
+        stdout: '',
+        stderr: '',
+      });
+    });
+
     test('exit status and signal are its own: no process stands between', () => {
       expect(run(launch, ['sh', '-c', 'exit 3']).status).toBe(3);
       expect(run(launch, ['sh', '-c', 'kill -s SEGV $$']).signal).toBe('SIGSEGV');

@@ -62,7 +62,13 @@ export async function planRun(options: RunOptions): Promise<RunCommand> {
   const forced = emulator !== undefined && (guest === here || options.emulatorArgs.length > 0);
   return {
     program: path.join(folder, 'launch'),
-    argv: [path.join(folder, 'launch'), '--', programName(options.file), ...options.args],
+    argv: [
+      path.join(folder, 'launch'),
+      '--default-signals',
+      '--',
+      programName(options.file),
+      ...options.args,
+    ],
     env: {
       ...options.env,
       ...(options.debug && { UPORT_DEBUG: '1' }),
