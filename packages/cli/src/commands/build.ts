@@ -7,11 +7,11 @@ import {
   platformName,
   pushLayout,
   Store,
-  UportError,
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 import { describePush } from '../describe-push.ts';
-import { EMIT_FLAGS, ociFlags } from '../emit/index.ts';
+import { EMIT_FLAGS, ociFlags, universalFlags } from '../emit/index.ts';
+import { pairOf, record, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
 import { emulatorsFlag, hostFlag, pushFlags } from '../shared-flags.ts';
 
@@ -27,6 +27,7 @@ export default class Build extends BaseCommand {
     '<%= config.bin %> build ./nqueens --emit oci -o dist',
     '<%= config.bin %> build ./vendor-app --entrypoint bin/app --emit oci --host amd64,arm64 -o dist',
     '<%= config.bin %> build ./app --emit oci -o dist --push registry.example/team/app:1.0',
+    '<%= config.bin %> build ./nqueens --emit universal,fatelf -o dist',
     '<%= config.bin %> build ./app-riscv64 --slice amd64=./app-amd64 --emit oci -o dist',
   ];
 
@@ -127,6 +128,7 @@ export default class Build extends BaseCommand {
       helpGroup: CONFIG,
     }),
     ...ociFlags.flags,
+    ...universalFlags.flags,
     push: Flags.string({
       summary: 'Push the image there.',
       multiple: true,
@@ -211,10 +213,6 @@ export default class Build extends BaseCommand {
   }
 }
 
-function usage(message: string, hint: string): UportError {
-  return new UportError({ code: 'UPORT_USAGE', category: 'usage', message, hint });
-}
-
 /** One word, or a JSON array of strings. */
 function words(text: string, flag: string): string[] {
   if (!text.trimStart().startsWith('[')) return [text];
@@ -229,17 +227,6 @@ function words(text: string, flag: string): string[] {
   }
   if (Array.isArray(value) && value.every((word) => typeof word === 'string')) return value;
   throw usage(`${flag} must be an array of strings`, `write ${flag} '["PROGRAM","ARG"]'`);
-}
-
-function pairOf(text: string, flag: string): [name: string, value: string] {
-  const equals = text.indexOf('=');
-  if (equals < 1)
-    throw usage(`${flag} ${JSON.stringify(text)} has no NAME=`, `write ${flag} NAME=VALUE`);
-  return [text.slice(0, equals), text.slice(equals + 1)];
-}
-
-function record(pairs: readonly string[], flag: string): Record<string, string> {
-  return Object.fromEntries(pairs.map((pair) => pairOf(pair, flag)));
 }
 
 function slices(pairs: readonly string[]): ReadonlyMap<Arch, string> {

@@ -1,7 +1,8 @@
 import type { EmitFlags } from './emit-flags.ts';
 import { ociFlags } from './oci-flags.ts';
+import { fatelfFlags, universalFlags } from './universal-flags.ts';
 
 /** The emitters that `--emit` knows. */
-export const EMIT_FLAGS: readonly EmitFlags[] = [ociFlags];
+export const EMIT_FLAGS: readonly EmitFlags[] = [ociFlags, universalFlags, fatelfFlags];
 
-export { ociFlags };
+export { ociFlags, universalFlags };

@@ -49,6 +49,7 @@ export function createPlan(inputs: PlanInputs): Plan {
       name: app.name,
       guest: app.guest.name,
       linkage: app.linkage,
+      program: app.program,
       target: app.target,
     },
     payload: app.payload,
@@ -71,11 +72,11 @@ export function createPlan(inputs: PlanInputs): Plan {
 
 function hostPlan(row: MatrixRow, parts: HostParts): HostPlan {
   const host = row.host.name;
+  const launcher = parts.launchers.get(host);
   if (row.way === 'native') {
     const slice = parts.slices.get(host);
-    return { host, way: 'native', ...(slice && { slice }) };
+    return { host, way: 'native', ...(slice && { slice }), ...(launcher && { launcher }) };
   }
-  const launcher = parts.launchers.get(host);
   const emulator = parts.emulators.get(host);
   if (row.way === 'unsupported' || launcher === undefined || emulator === undefined) {
     throw new TypeError(`${host}: the matrix says ${row.way} but its parts are not there`);

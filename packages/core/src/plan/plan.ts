@@ -37,7 +37,14 @@ export interface PinnedEmulator extends PinnedFile {
 
 /** What is decided for one host: one row of the arch matrix with everything it needs. */
 export type HostPlan =
-  | { readonly host: string; readonly way: 'native'; readonly slice?: PinnedFile }
+  | {
+      readonly host: string;
+      readonly way: 'native';
+      /** A native build that was given; without it the target itself is of this CPU. */
+      readonly slice?: PinnedFile;
+      /** Absent when there is none for the host; images do without. */
+      readonly launcher?: PinnedFile;
+    }
   | {
       readonly host: string;
       readonly way: 'compatible' | 'emulated';
@@ -50,6 +57,8 @@ export interface AppPlan {
   readonly name: string;
   readonly guest: string;
   readonly linkage: 'static' | 'static-pie' | 'dynamic';
+  /** What starts: the target binary, a link to it, or a script. */
+  readonly program: BytePath;
   /** The target binary inside the payload tree. */
   readonly target: BytePath;
 }

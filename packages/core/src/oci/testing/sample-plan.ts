@@ -85,7 +85,7 @@ export async function samplePlan(options: SampleOptions = {}): Promise<Sample> {
   });
   const plan: Plan = {
     version: 1,
-    app: { name: 'hello', guest, linkage: 'static', target },
+    app: { name: 'hello', guest, linkage: 'static', program: target, target },
     payload: { entries },
     hosts: (options.hosts ?? ALL_HOSTS).map((host): HostPlan => {
       if (host === options.slice) {

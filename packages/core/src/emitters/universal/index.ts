@@ -1,0 +1,63 @@
+import type { Plan } from '../../plan/plan.ts';
+import { concat, streamSource } from '../../universal/byte-streams.ts';
+import { glueContainer, withParts } from '../../universal/container.ts';
+import { programsOf } from '../../universal/programs.ts';
+import { STAGE0_SIZE, type Stage0Record, stage0 } from '../../universal/stage0.ts';
+import { writeExecutable } from '../../universal/write-executable.ts';
+import { writePayload } from '../../universal/write-payload.ts';
+import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
+
+export interface UniversalOptions {
+  /** One plain ELF file for each host, `APP-<host>`, in place of the one file for all. */
+  readonly perHost: boolean;
+  /** Programs by the name they are called by; the first is the default. None: the app's own. */
+  readonly bins: Readonly<Record<string, string>>;
+}
+
+export const DEFAULT_UNIVERSAL_OPTIONS: UniversalOptions = Object.freeze({
+  perHost: false,
+  bins: Object.freeze({}),
+});
+
+/**
+ * One self-running file for every host (docs/formats/universal.md), in `outDir/<app>`.
+ *
+ * @throws UportError UPORT_NO_LAUNCHER, UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED,
+ * UPORT_BIN_NOT_FOUND, UPORT_OUTPUT_IN_THE_WAY
+ */
+export const universalEmitter: Emitter<UniversalOptions> = Object.freeze({
+  name: 'universal',
+  summary: 'one self-running file for every host',
+  emit: emitUniversal,
+});
+
+async function emitUniversal(
+  plan: Plan,
+  options: UniversalOptions,
+  context: EmitContext,
+): Promise<readonly Artifact[]> {
+  const payload = await writePayload(plan, programsOf(plan, options.bins), context);
+  return withParts(plan, payload, context, async (launchers, trailing) => {
+    const { signal } = context;
+    if (options.perHost) {
+      const artifacts: Artifact[] = [];
+      for (const { host, source } of launchers) {
+        const chunks = concat([streamSource(source, signal), streamSource(trailing, signal)]);
+        artifacts.push(
+          await writeExecutable('universal', `${plan.app.name}-${host}`, chunks, context),
+        );
+      }
+      return artifacts;
+    }
+    const container = await glueContainer(launchers, trailing);
+    const records = container.records.map(
+      (record, index): Stage0Record => ({
+        host: (launchers[index] as { host: string }).host,
+        offset: STAGE0_SIZE + record.offset,
+        size: record.size,
+      }),
+    );
+    const chunks = concat([[stage0(payload.id, records)], container.chunks(signal)]);
+    return [await writeExecutable('universal', plan.app.name, chunks, context)];
+  });
+}

@@ -1,0 +1,295 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { constants, createZstdCompress } from 'node:zlib';
+import { UportError } from '@uport/errors';
+import type { EmitContext } from '../emitters/emitter.ts';
+import { parseArch } from '../model/arch.ts';
+import { displayBytes } from '../model/byte-path.ts';
+import { type Digest, sha256Digest } from '../model/digest.ts';
+import type { BytePath, FileEntry } from '../model/payload-tree.ts';
+import type { PinnedFile, Plan } from '../plan/plan.ts';
+import { temporaryName } from '../store/temporary.ts';
+import {
+  encodeFooter,
+  encodeIndex,
+  FOOTER_SIZE,
+  indexDigest,
+  type PayloadBlob,
+  type PayloadHost,
+  type PayloadIndex,
+  type PayloadNode,
+  payloadId,
+} from './payload-index.ts';
+
+/** zstd's level and the most its window may be: 32 MiB spans a whole emulator. */
+const LEVEL = 19;
+const WINDOW_LOG = 25;
+/** A large tree at level 19 would take minutes. */
+const LARGE_TREE = 64 << 20;
+const LARGE_TREE_LEVEL = 9;
+
+/** A program that the file can start: `name` is what argv[0] must end with. */
+export interface ProgramName {
+  readonly name: string;
+  readonly path: BytePath;
+}
+
+/** A payload that lies in the store. */
+export interface WrittenPayload {
+  readonly file: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly id: string;
+  readonly index: PayloadIndex;
+}
+
+/**
+ * Writes the payload of a plan into the store, or finds it there. Same plan, same bytes.
+ *
+ * @param programs the first is the default
+ * @throws UportError UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED
+ */
+export async function writePayload(
+  plan: Plan,
+  programs: readonly ProgramName[],
+  context: EmitContext,
+): Promise<WrittenPayload> {
+  const temporary = path.join(context.store.root, 'tmp', temporaryName());
+  const file = await open(temporary, 'wx', 0o600);
+  try {
+    const writer = new PayloadWriter(file, context);
+    const index = await writer.write(plan, programs);
+    const { digest, size, id } = await writer.finish(index);
+    await file.close();
+    const place = context.store.pathOf(digest);
+    await rename(temporary, place);
+    return { file: place, digest, size, id, index };
+  } finally {
+    await file.close().catch(() => undefined);
+    await rm(temporary, { force: true });
+  }
+}
+
+class PayloadWriter {
+  readonly #file: FileHandle;
+  readonly #context: EmitContext;
+  readonly #hash = createHash('sha256');
+  #offset = 0;
+
+  constructor(file: FileHandle, context: EmitContext) {
+    this.#file = file;
+    this.#context = context;
+  }
+
+  async write(plan: Plan, programs: readonly ProgramName[]): Promise<PayloadIndex> {
+    const blobs: PayloadBlob[] = [];
+    const numbers = new Map<Digest, number>();
+    const blobOf = async (pin: PinnedFile, label: string): Promise<number> => {
+      const known = numbers.get(pin.digest);
+      if (known !== undefined) return known;
+      const number = blobs.push(await this.#packedFile(pin, label)) - 1;
+      numbers.set(pin.digest, number);
+      return number;
+    };
+    const hosts: PayloadHost[] = [];
+    for (const host of plan.hosts) {
+      const launcher = this.#launcherOf(host.launcher, host.host);
+      const emulators = [];
+      if (host.way !== 'native') {
+        const { emulator } = host;
+        const { elf } = parseArch(emulator.guest);
+        const label = `Packing qemu-${emulator.guest} for ${host.host}`;
+        emulators.push({
+          guest: emulator.guest,
+          elf,
+          blob: await blobOf(emulator, label),
+          args: [],
+        });
+      }
+      const slice = host.way === 'native' ? host.slice : undefined;
+      const slices = slice
+        ? [
+            {
+              blob: await blobOf(slice, `Packing the slice for ${host.host}`),
+              path: plan.app.target,
+            },
+          ]
+        : [];
+      hosts.push({
+        name: host.host,
+        launcher: { size: launcher.size, digest: launcher.digest },
+        emulators,
+        slices,
+      });
+    }
+    const tree = blobs.push(await this.#tree(plan)) - 1;
+    return {
+      app: Buffer.from(plan.app.name, 'utf8').toString('latin1'),
+      blobs,
+      hosts,
+      tree,
+      programs,
+      nodes: plan.payload.entries.map(nodeOf),
+    };
+  }
+
+  async finish(index: PayloadIndex): Promise<{ digest: Digest; size: number; id: string }> {
+    const text = encodeIndex(index);
+    const digest = indexDigest(text);
+    const indexOffset = this.#offset;
+    const bytes = Buffer.from(text, 'latin1');
+    await this.#append(compressed([bytes], LEVEL, bytes.length));
+    await this.#append([
+      encodeFooter({
+        size: this.#offset + FOOTER_SIZE,
+        indexOffset,
+        indexStored: this.#offset - indexOffset,
+        indexRaw: bytes.length,
+        indexDigest: digest,
+      }),
+    ]);
+    return {
+      digest: sha256Digest(this.#hash.digest('hex')),
+      size: this.#offset,
+      id: payloadId(digest),
+    };
+  }
+
+  #launcherOf(launcher: PinnedFile | undefined, host: string): PinnedFile {
+    if (launcher !== undefined) return launcher;
+    throw new UportError({
+      code: 'UPORT_NO_LAUNCHER',
+      category: 'input',
+      message: `there is no launcher for ${host}, which a universal file needs`,
+      hint: 'leave this host out with --host',
+    });
+  }
+
+  /** A file as a frame of its own; the frame is kept in the store, since emulators come again and again. */
+  async #packedFile(pin: PinnedFile, label: string): Promise<PayloadBlob> {
+    const { store, progress, signal } = this.#context;
+    const key = `zstd-frames/${pin.digest} level ${LEVEL} window ${WINDOW_LOG} zstd ${process.versions.zstd}`;
+    const kept = (await store.lookup(key)) as { digest: Digest } | undefined;
+    let frame = kept && store.locate(kept.digest);
+    if (frame === undefined) {
+      const task = progress.start(label, pin.size, 'bytes');
+      const source = this.#verified(pin, label, (n) => task.advance(n));
+      const put = await store.put(compressed(source, LEVEL, pin.size), { signal });
+      task.done();
+      await store.record(key, { digest: put.digest });
+      frame = store.pathOf(put.digest);
+    }
+    const offset = this.#offset;
+    await this.#append(createReadStream(frame, { highWaterMark: 1 << 20 }));
+    return { offset, stored: this.#offset - offset, raw: pin.size, digest: pin.digest };
+  }
+
+  async #tree(plan: Plan): Promise<PayloadBlob> {
+    const files = plan.payload.entries.filter((entry) => entry.type === 'file');
+    const raw = files.reduce((sum, entry) => sum + entry.size, 0);
+    const hash = createHash('sha256');
+    const task = this.#context.progress.start(`Packing ${plan.app.name}`, raw, 'bytes');
+    const offset = this.#offset;
+    const level = raw > LARGE_TREE ? LARGE_TREE_LEVEL : LEVEL;
+    await this.#append(compressed(this.#contents(files, hash, task.advance), level, raw));
+    task.done();
+    return {
+      offset,
+      stored: this.#offset - offset,
+      raw,
+      digest: sha256Digest(hash.digest('hex')),
+    };
+  }
+
+  async *#contents(
+    files: readonly FileEntry[],
+    hash: ReturnType<typeof createHash>,
+    advance: (bytes: number) => void,
+  ): AsyncGenerator<Buffer> {
+    for (const entry of files) {
+      for await (const chunk of this.#verified(entry, displayBytes(entry.path), advance)) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
+  }
+
+  /** The bytes of a pinned file; fails when they are others by now. */
+  async *#verified(
+    pin: PinnedFile,
+    name: string,
+    advance: (bytes: number) => void,
+  ): AsyncGenerator<Buffer> {
+    const { content, signal } = this.#context;
+    const file = content.locate(pin.digest);
+    if (file === undefined) {
+      throw new UportError({
+        code: 'UPORT_CONTENT_MISSING',
+        category: 'input',
+        message: `no file with the digest ${pin.digest} is at hand (${name})`,
+        hint: 'build again: the store may have been cleared meanwhile',
+      });
+    }
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18, signal })) {
+      hash.update(chunk);
+      advance(chunk.length);
+      yield chunk as Buffer;
+    }
+    if (sha256Digest(hash.digest('hex')) !== pin.digest) {
+      throw new UportError({
+        code: 'UPORT_INPUT_CHANGED',
+        category: 'input',
+        message: `${name} changed while it was packed`,
+        hint: 'build again when nothing writes to it',
+        file: String(file),
+      });
+    }
+  }
+
+  async #append(chunks: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void> {
+    for await (const chunk of chunks) {
+      this.#context.signal.throwIfAborted();
+      this.#hash.update(chunk);
+      await this.#file.writeFile(chunk);
+      this.#offset += chunk.length;
+    }
+  }
+}
+
+function nodeOf(entry: Plan['payload']['entries'][number]): PayloadNode {
+  switch (entry.type) {
+    case 'directory':
+      return { type: 'directory', path: entry.path, mode: entry.mode };
+    case 'file':
+      return { type: 'file', path: entry.path, mode: entry.mode, size: entry.size };
+    case 'symlink':
+      return { type: 'symlink', path: entry.path, target: entry.target };
+    case 'hardlink':
+      return { type: 'hardlink', path: entry.path, target: entry.target };
+  }
+}
+
+/** One zstd frame with its content size, so that a reader knows what it must hold. */
+function compressed(
+  source: AsyncIterable<Buffer> | Iterable<Buffer>,
+  level: number,
+  size: number,
+): AsyncIterable<Buffer> {
+  const compressor = createZstdCompress({
+    chunkSize: 1 << 18,
+    pledgedSrcSize: size,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_windowLog]: WINDOW_LOG,
+      [constants.ZSTD_c_contentSizeFlag]: 1,
+      [constants.ZSTD_c_checksumFlag]: 0,
+    },
+  });
+  const input = Readable.from(source);
+  input.on('error', (error) => compressor.destroy(error));
+  return input.pipe(compressor);
+}
