@@ -115,7 +115,12 @@ function hire(): Worker {
     return worker;
   }
   // Flags of the parent, such as a test runner's loaders, mean nothing to it.
-  return new Worker(WORKER, { execArgv: [] });
+  const worker = new Worker(WORKER, { execArgv: [] });
+  worker.once('exit', () => {
+    clearTimeout(resting.get(worker));
+    resting.delete(worker);
+  });
+  return worker;
 }
 
 /** A resting thread does not keep the process alive, and ends by itself after a while. */
@@ -132,10 +137,6 @@ function rest(worker: Worker): void {
   }, REST);
   timer.unref();
   resting.set(worker, timer);
-  worker.once('exit', () => {
-    clearTimeout(timer);
-    resting.delete(worker);
-  });
 }
 
 function ignore(): void {}

@@ -419,6 +419,9 @@ describe('debian:', () => {
       ['x86_64', '11.1.3', 'dir'],
       ['arm', '7.2.22', 'debian'],
     ]);
+    // Hosts share the suites' Release files.
+    const releases = mirror.requests.filter((line) => line.endsWith('/InRelease'));
+    expect(new Set(releases).size).toBe(releases.length);
   });
 
   test('findEmulators: one provider may fail while another serves', async () => {
