@@ -1,4 +1,17 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import {
+  chmod,
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { GUESTS, type GuestFormat } from '@uport/elf/testing';
@@ -60,6 +73,15 @@ test('a file may be edited in place', async () => {
   expect(await bytesAt('fat')).toEqual(await glued([S390X], TAIL));
 });
 
+test('a file that is there keeps its permissions, and stays behind its symbolic link', async () => {
+  await chmod(at('fat'), 0o640);
+  await symlink('fat', at('link'));
+  await removeFile(at('link'), at('link'), 'x86_64');
+  expect(await bytesAt('fat')).toEqual(await glued([S390X], TAIL));
+  expect((await stat(at('fat'))).mode & 0o777).toBe(0o640);
+  expect((await lstat(at('link'))).isSymbolicLink()).toBe(true);
+});
+
 test('a program may be replaced by the file that was made from it', async () => {
   await copyFile(at('fat'), at('copy'));
   await extractFile(at('s390x'), at('fat'), 's390', { trailing: false });
@@ -72,6 +94,7 @@ test('nothing is left behind when it goes wrong', async () => {
   await writeFile(at('damaged'), (await bytesAt('fat')).subarray(0, 5000));
   await writeFile(at('out'), 'what was there before');
   await mkdir(at('folder'));
+  execFileSync('mkfifo', [at('pipe')]);
   const before = (await readdir(folder)).sort();
   const aborted = { signal: AbortSignal.abort() };
   const failures: [() => Promise<unknown>, object][] = [
@@ -86,8 +109,15 @@ test('nothing is left behind when it goes wrong', async () => {
     ],
     [() => glueFiles(at('out'), [at('missing')]), { code: 'ENOENT', path: at('missing') }],
     [() => glueFiles(at('out'), [at('x86_64')], aborted), { name: 'AbortError' }],
-    [() => glueFiles(at('no/out'), [at('x86_64')]), { code: 'ENOENT' }],
-    [() => glueFiles(at('folder'), [at('x86_64')]), { code: 'EISDIR' }],
+    [() => glueFiles(at('no/out'), [at('x86_64')]), { code: 'ENOENT', path: at('no/out') }],
+    [
+      () => glueFiles(at('folder'), [at('x86_64')]),
+      { code: 'UPORT_FATELF_NOT_FILE', file: at('folder') },
+    ],
+    [
+      () => glueFiles(at('pipe'), [at('x86_64')]),
+      { code: 'UPORT_FATELF_NOT_FILE', category: 'environment' },
+    ],
     [() => splitFile(at('fat'), aborted), { name: 'AbortError' }],
     [() => splitFile(at('damaged')), { code: 'UPORT_FATELF_OUT_OF_BOUNDS', file: at('damaged') }],
     [

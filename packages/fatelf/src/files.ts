@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ByteSource } from '@uport/elf';
 import { UportError } from '@uport/errors';
@@ -16,7 +16,10 @@ import { verifyFatElf } from './verify.ts';
 
 export interface WriteOptions {
   readonly signal?: AbortSignal;
-  /** Permission bits before the umask; 0o755 by default, since programs are written. */
+  /**
+   * Permission bits before the umask; 0o755 by default, since programs are written. A file that was
+   * there keeps its own.
+   */
   readonly mode?: number;
 }
 
@@ -80,28 +83,73 @@ export interface FileOutput {
 
 /**
  * Writes streams to files: all under temporary names beside them, then each renamed, so a file is
- * whole or was never there. They may replace files that the streams read from.
+ * whole or was never there. They may replace files that the streams read from. Symbolic links are
+ * followed.
+ *
+ * @throws UportError UPORT_FATELF_NOT_FILE when something else than a file is in the way; system
+ *   errors as Node gives them, with the output as their path
  */
 export async function writeStreams(
   outputs: readonly FileOutput[],
   { signal, mode = 0o755 }: WriteOptions = {},
 ): Promise<void> {
+  const places: Place[] = [];
+  for (const { file } of outputs) places.push(await placeOf(file));
   const staged: string[] = [];
   try {
-    for (const { file, stream } of outputs) {
-      const temporary = path.join(path.dirname(file), `.${randomUUID()}.tmp`);
-      const handle = await open(temporary, 'wx', mode);
-      staged.push(temporary);
-      try {
-        for await (const chunk of stream.chunks(signal)) await writeAll(handle, chunk);
-      } finally {
-        await handle.close();
-      }
+    for (const [index, { file, stream }] of outputs.entries()) {
+      const place = places[index] as Place;
+      const temporary = path.join(path.dirname(place.file), `.${randomUUID()}.tmp`);
+      await naming(file, async () => {
+        const handle = await open(temporary, 'wx', place.mode ?? mode);
+        staged.push(temporary);
+        try {
+          if (place.mode !== undefined) await handle.chmod(place.mode);
+          for await (const chunk of stream.chunks(signal)) await writeAll(handle, chunk);
+        } finally {
+          await handle.close();
+        }
+      });
     }
     signal?.throwIfAborted();
-    for (const [index, { file }] of outputs.entries()) await rename(staged[index] as string, file);
+    for (const [index, { file }] of outputs.entries()) {
+      await naming(file, () => rename(staged[index] as string, (places[index] as Place).file));
+    }
   } catch (error) {
     for (const temporary of staged) await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+interface Place {
+  readonly file: string;
+  /** Permission bits of the file that is there. */
+  readonly mode?: number;
+}
+
+/** Where an output goes. A rename would take the place of a device or FIFO, as root even of /dev/null. */
+async function placeOf(file: string): Promise<Place> {
+  const status = await stat(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (!status) return { file };
+  if (!status.isFile()) {
+    throw fatElfError('NOT_FILE', 'it is in the way and is no regular file', 'use another path', {
+      file,
+      category: 'environment',
+    });
+  }
+  return { file: await realpath(file), mode: status.mode & 0o777 };
+}
+
+/** Names the output in failed system calls: nobody asked for the temporary file. */
+async function naming(file: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const { syscall } = error as NodeJS.ErrnoException;
+    if (syscall !== undefined && syscall !== 'read') Object.assign(error as Error, { path: file });
     throw error;
   }
 }
