@@ -22,7 +22,7 @@ test('a large blob is never held in memory', async () => {
     return true;
   });
   try {
-    await writeSparseLayout(dir, 512 << 20);
+    await writeSparseLayout(dir, 320 << 20);
     const child = path.join(import.meta.dirname, 'testing', 'push-child.ts');
     const { stdout } = await promisify(execFile)(
       process.execPath,

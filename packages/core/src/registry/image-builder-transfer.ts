@@ -36,8 +36,11 @@ interface LibraryTransport {
  * registry; our client carries it, so that logins, Locations, TLS, limits and cancelling are the
  * same as everywhere.
  */
-export function imageBuilderTransfer(client: RegistryClient): BlobTransfer | undefined {
-  const Library = loadLibrary(transportOn(client));
+export function imageBuilderTransfer(
+  client: RegistryClient,
+  lookFrom: string = import.meta.url,
+): BlobTransfer | undefined {
+  const Library = loadLibrary(transportOn(client), lookFrom);
   if (!Library) return undefined;
   const library = new Library(client.reference.apiHost, client.reference.repository);
   library._protocol = client.base.protocol.slice(0, -1);
@@ -58,8 +61,11 @@ export function imageBuilderTransfer(client: RegistryClient): BlobTransfer | und
   };
 }
 
-function loadLibrary(transport: LibraryTransport): typeof LibraryClient | undefined {
-  const require = createRequire(import.meta.url);
+function loadLibrary(
+  transport: LibraryTransport,
+  lookFrom: string,
+): typeof LibraryClient | undefined {
+  const require = createRequire(lookFrom);
   let file: string;
   try {
     file = require.resolve(LIBRARY_FILE);

@@ -70,57 +70,40 @@ describe('readPushContent', () => {
     expect((await read('d')).root.digest).toBe(layout.root);
   });
 
-  test.each<[string, () => Promise<unknown>, RegExp]>([
-    ['no layout', () => rm(layout.dir, { recursive: true }), /ENOENT/],
-    ['no JSON', () => writeFile(indexFile(), '{'), /not JSON/],
-    ['no object', () => writeFile(indexFile(), '[]'), /not a JSON object/],
-    ['no list', () => writeFile(indexFile(), '{"manifests":7}'), /no list/],
-    ['an empty list', () => writeIndex([]), /no image/],
-    ['null', () => writeIndex([null]), /lacks a valid/],
-    ['a huge index', () => truncate(indexFile(), 5 << 20), /4 MiB/],
-    [
-      'another type',
-      async () => writeIndex([await putManifest({ schemaVersion: 2 }, 'text/plain')]),
-      /"text\/plain" is no manifest/,
-    ],
-    [
-      'a path for a digest',
-      () => writeIndex([{ mediaType: INDEX, digest: 'sha256:../../x', size: 1 }]),
-      /not a sha256 digest/,
-    ],
-    [
-      'a negative size',
-      () => writeIndex([{ mediaType: INDEX, digest: layout.root, size: -1 }]),
-      /lacks a valid/,
-    ],
-    ['a changed manifest', () => appendFile(fileOf(layout.root), ' '), /size and digest/],
-    ['a lost blob', () => rm(fileOf(layout.sharedLayer)), /ENOENT/],
-    ['a short blob', () => truncate(fileOf(layout.sharedLayer), 10), /has 10 bytes/],
+  test('indexes in indexes: each after those that it names', async () => {
+    const size = (await readFile(fileOf(layout.root))).length;
+    const five = { mediaType: INDEX, digest: layout.root, size };
+    const inner = await putManifest({ schemaVersion: 2, manifests: [five] }, INDEX);
+    const outer = await putManifest({ schemaVersion: 2, manifests: [five, inner] }, INDEX);
+    await writeIndex([outer]);
+    const content = await read();
+    expect(content.manifests.slice(5).map(({ digest }) => digest)).toEqual([
+      layout.root,
+      inner.digest,
+      outer.digest,
+    ]);
+    expect(content.root.digest).toBe(outer.digest);
+  });
+
+  test.each<[string, () => Promise<unknown>, string]>([
+    ['no layout', () => rm(layout.dir, { recursive: true }), 'UPORT_OCI'],
+    ['an empty list', () => writeIndex([]), 'UPORT_OCI'],
+    ['a changed manifest', () => appendFile(fileOf(layout.root), ' '), 'UPORT_OCI'],
+    ['a lost blob', () => rm(fileOf(layout.sharedLayer)), 'UPORT_REGISTRY_LAYOUT'],
+    ['a short blob', () => truncate(fileOf(layout.sharedLayer), 10), 'UPORT_REGISTRY_LAYOUT'],
     [
       'a FIFO',
       async () => {
         await rm(fileOf(layout.sharedLayer));
         execFileSync('mkfifo', [fileOf(layout.sharedLayer)]);
       },
-      /not an ordinary file/,
+      'UPORT_REGISTRY_LAYOUT',
     ],
-    [
-      'indexes in indexes',
-      async () => {
-        let inner = await putManifest({ schemaVersion: 2, manifests: [] }, INDEX);
-        for (let depth = 0; depth < 6; depth++) {
-          inner = await putManifest({ schemaVersion: 2, depth, manifests: [inner] }, INDEX);
-        }
-        await writeIndex([inner]);
-      },
-      /nest more than/,
-    ],
-  ])('%s', async (_name, damage, message) => {
+  ])('%s', async (_name, damage, code) => {
     await damage();
-    await expect(read()).rejects.toThrow(message);
     await expect(read()).rejects.toThrow(
       expect.objectContaining({
-        code: 'UPORT_REGISTRY_LAYOUT',
+        code: expect.stringContaining(code),
         file: expect.stringContaining(layout.dir),
       }),
     );

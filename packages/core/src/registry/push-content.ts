@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import path from 'node:path';
-import { type Digest, digestHex, parseDigest, sha256Digest } from '../model/digest.ts';
+import { type Digest, sha256Digest } from '../model/digest.ts';
+import { blobPath, openOrdinary } from '../oci/blob-file.ts';
+import type { Descriptor } from '../oci/documents.ts';
+import { type LayoutRoot, readLayout } from '../oci/layout.ts';
 import { registryFault } from './faults.ts';
 
 export interface PushBlob {
@@ -22,79 +22,45 @@ export interface PushManifest {
 export interface PushContent {
   /** Each once, the largest first. */
   readonly blobs: readonly PushBlob[];
-  /** Children before the indexes that name them; the last is what the tag will name. */
+  /** Images, then indexes, each after those that it names; the last is what the tag will name. */
   readonly manifests: readonly PushManifest[];
   readonly root: PushManifest;
 }
 
-// Registries take no larger manifest.
-const LARGEST_MANIFEST = 4 << 20;
-const MOST_MANIFESTS = 1000;
-const DEEPEST = 4;
-const REF_NAME = 'org.opencontainers.image.ref.name';
-
-const INDEX_TYPES = new Set([
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.docker.distribution.manifest.list.v2+json',
-]);
-const MANIFEST_TYPES = new Set([
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-]);
-
-interface Descriptor {
-  readonly mediaType: string;
-  readonly digest: Digest;
-  readonly size: number;
-  readonly refName: string | undefined;
-}
-
 /**
- * Reads what an image layout holds for a tag. The layout's index may name one artifact, whatever
- * its tags, or one with this tag.
+ * Reads what an image layout holds for a tag. The layout may hold one artifact, whatever its tags,
+ * or one with this tag.
  *
- * @throws UportError UPORT_REGISTRY_LAYOUT, UPORT_REGISTRY_LAYOUT_AMBIGUOUS
+ * @throws UportError UPORT_OCI_…, UPORT_REGISTRY_LAYOUT, UPORT_REGISTRY_LAYOUT_AMBIGUOUS
  */
 export async function readPushContent(
   layout: string,
   tag: string,
   signal: AbortSignal,
 ): Promise<PushContent> {
-  const indexFile = path.join(layout, 'index.json');
-  const top = parseObject(await readBounded(indexFile, undefined), indexFile);
-  const chosen = choose(descriptors(top.manifests, indexFile), tag, indexFile);
-
-  const manifests = new Map<Digest, PushManifest>();
+  const { roots } = await readLayout(layout, { signal });
+  const root = choose(roots, tag, layout);
   const blobs = new Map<Digest, PushBlob>();
-  const visit = async (descriptor: Descriptor, depth: number): Promise<void> => {
-    signal.throwIfAborted();
-    if (manifests.has(descriptor.digest)) return;
-    const file = blobFile(layout, descriptor.digest);
-    if (depth > DEEPEST) throw layoutFault(`indexes nest more than ${DEEPEST} deep`, file);
-    const bytes = await readBounded(file, descriptor);
-    const value = parseObject(bytes, file);
-    const isIndex = INDEX_TYPES.has(descriptor.mediaType);
-    if (isIndex) {
-      for (const child of descriptors(value.manifests, file)) await visit(child, depth + 1);
-    } else if (MANIFEST_TYPES.has(descriptor.mediaType)) {
-      for (const blob of descriptors([value.config, ...asArray(value.layers, file)], file)) {
-        const known = blobs.get(blob.digest);
-        if (known && known.size !== blob.size) {
-          throw layoutFault(`${blob.digest} has two sizes`, file);
-        }
-        if (!known) blobs.set(blob.digest, await checkBlob(layout, blob));
-      }
-    } else {
-      throw layoutFault(`media type ${JSON.stringify(descriptor.mediaType)} is no manifest`, file);
-    }
-    if (manifests.size >= MOST_MANIFESTS) {
-      throw layoutFault(`more than ${MOST_MANIFESTS} manifests`, indexFile);
-    }
-    const { digest, mediaType } = descriptor;
-    manifests.set(digest, { digest, mediaType, isIndex, bytes });
+  const manifests = new Map<Digest, PushManifest>();
+  const add = async (descriptor: Descriptor, isIndex: boolean) => {
+    const { digest, mediaType, size } = descriptor;
+    if (manifests.has(digest)) return;
+    const bytes: Uint8Array[] = [];
+    const blob = { digest, size, file: blobPath(layout, digest) };
+    for await (const chunk of readBlob(blob, signal)) bytes.push(chunk);
+    manifests.set(digest, { digest, mediaType, isIndex, bytes: Buffer.concat(bytes) });
   };
-  await visit(chosen, 0);
-
+  for (const { descriptor, manifest } of root.images) {
+    for (const { digest, size } of [manifest.config, ...manifest.layers]) {
+      const file = blobPath(layout, digest);
+      const known = blobs.get(digest);
+      if (known && known.size !== size) throw layoutFault(`${digest} has two sizes`, file);
+      if (!known) blobs.set(digest, await checkSize({ digest, size, file }));
+    }
+    await add(descriptor, false);
+  }
+  // The layout names an index before those inside it.
+  for (const { descriptor } of root.indexes.toReversed()) await add(descriptor, true);
   const ordered = [...manifests.values()];
   return {
     blobs: [...blobs.values()].sort((a, b) => b.size - a.size),
@@ -103,129 +69,49 @@ export async function readPushContent(
   };
 }
 
-function choose(all: readonly Descriptor[], tag: string, file: string): Descriptor {
-  const distinct = (list: readonly Descriptor[]) => [
-    ...new Map(list.map((descriptor) => [descriptor.digest, descriptor])).values(),
+function choose(roots: readonly LayoutRoot[], tag: string, layout: string): LayoutRoot {
+  const distinct = (list: readonly LayoutRoot[]) => [
+    ...new Map(list.map((root) => [root.descriptor.digest, root])).values(),
   ];
-  const named = all.filter((descriptor) => descriptor.refName !== undefined);
-  const tagged = named.filter((descriptor) => descriptor.refName === tag);
-  for (const candidates of [distinct(all), distinct(tagged), distinct(named)]) {
-    if (candidates.length === 1) return candidates[0] as Descriptor;
+  const named = roots.filter((root) => root.tag !== undefined);
+  const tagged = named.filter((root) => root.tag === tag);
+  for (const candidates of [distinct(roots), distinct(tagged), distinct(named)]) {
+    if (candidates.length === 1) return candidates[0] as LayoutRoot;
   }
-  if (all.length === 0) throw layoutFault('the layout holds no image', file);
   throw registryFault(
     'UPORT_REGISTRY_LAYOUT_AMBIGUOUS',
     `the layout holds several images and none, or more than one, is tagged ${JSON.stringify(tag)}`,
     'push to the tag that the image has in the layout, or push a layout of one image',
-    { file },
+    { file: layout },
   );
 }
 
-function layoutFault(message: string, file: string, cause?: unknown) {
+function layoutFault(message: string, file: string) {
   return registryFault(
     'UPORT_REGISTRY_LAYOUT',
     message,
     'build the image again; `uport validate` lists all faults of a layout',
-    { file, ...(cause === undefined ? {} : { cause }) },
+    { file },
   );
 }
 
-function blobFile(layout: string, digest: Digest): string {
-  return path.join(layout, 'blobs', 'sha256', digestHex(digest));
-}
-
-function parseObject(bytes: Buffer, file: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes.toString('utf8'));
-  } catch (error) {
-    throw layoutFault('is not JSON', file, error);
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw layoutFault('is not a JSON object', file);
-}
-
-function asArray(value: unknown, file: string): readonly unknown[] {
-  if (Array.isArray(value)) return value;
-  throw layoutFault('has no list of descriptors where one must be', file);
-}
-
-function descriptors(list: unknown, file: string): Descriptor[] {
-  return asArray(list, file).map((value) => {
-    const { mediaType, digest, size, annotations } = (value ?? {}) as Record<string, unknown>;
-    if (
-      typeof mediaType !== 'string' ||
-      !/^[\x21-\x7e]{1,255}$/.test(mediaType) ||
-      typeof digest !== 'string' ||
-      !Number.isSafeInteger(size) ||
-      (size as number) < 0
-    ) {
-      throw layoutFault('a descriptor lacks a valid mediaType, digest or size', file);
-    }
-    const name = (annotations as Record<string, unknown> | undefined)?.[REF_NAME];
-    let parsed: Digest;
-    try {
-      parsed = parseDigest(digest);
-    } catch (error) {
-      throw layoutFault('a descriptor’s digest is not a sha256 digest', file, error);
-    }
-    return {
-      mediaType,
-      digest: parsed,
-      size: size as number,
-      refName: typeof name === 'string' ? name : undefined,
-    };
-  });
-}
-
-async function openRegular(file: string) {
-  try {
-    // Without O_NONBLOCK a FIFO would hang here.
-    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
-    const info = await handle.stat();
-    if (info.isFile()) return { handle, size: info.size };
-    await handle.close();
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown reason';
-    throw layoutFault(`cannot be read (${code})`, file, error);
-  }
-  throw layoutFault('is not an ordinary file', file);
-}
-
-/** Reads a manifest; with a descriptor, exactly what that names. */
-async function readBounded(file: string, descriptor: Descriptor | undefined): Promise<Buffer> {
-  const { handle, size } = await openRegular(file);
-  try {
-    if (size > LARGEST_MANIFEST) throw layoutFault('is larger than 4 MiB', file);
-    const bytes = await handle.readFile();
-    if (descriptor) {
-      const digest = sha256Digest(createHash('sha256').update(bytes).digest('hex'));
-      if (bytes.length !== descriptor.size || digest !== descriptor.digest) {
-        throw layoutFault('does not have the size and digest that its descriptor says', file);
-      }
-    }
-    return bytes;
-  } finally {
-    await handle.close();
-  }
+async function openBlob(file: string) {
+  const opened = await openOrdinary(file);
+  if (opened) return opened;
+  throw layoutFault('does not exist or is not an ordinary file', file);
 }
 
 /** Only the size; the digest is checked while the blob is sent. */
-async function checkBlob(layout: string, blob: Descriptor): Promise<PushBlob> {
-  const file = blobFile(layout, blob.digest);
-  const { handle, size } = await openRegular(file);
+async function checkSize(blob: PushBlob): Promise<PushBlob> {
+  const { handle, size } = await openBlob(blob.file);
   await handle.close();
-  if (size !== blob.size) {
-    throw layoutFault(`has ${size} bytes, its descriptor says ${blob.size}`, file);
-  }
-  return { digest: blob.digest, size, file };
+  if (size === blob.size) return blob;
+  throw layoutFault(`has ${size} bytes, its descriptor says ${blob.size}`, blob.file);
 }
 
-/** Reads a blob and fails at its end when the bytes are not those of its digest. */
+/** Reads a blob and fails before its end when the bytes are not those of its digest. */
 export async function* readBlob(blob: PushBlob, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  const { handle } = await openRegular(blob.file);
+  const { handle } = await openBlob(blob.file);
   const hash = createHash('sha256');
   let size = 0;
   const stream = handle.createReadStream({ highWaterMark: 256 << 10, signal });
