@@ -227,8 +227,7 @@ async function loadListed(
         } catch (error) {
           signal.throwIfAborted();
           const named = nameUrl(error, url);
-          // What passes is worth another try of this place; what does not must not hide it.
-          if (last === undefined || isPassing(named)) last = named;
+          if (last === undefined || weight(named) > weight(last)) last = named;
           if (!(named instanceof UportError) || named.category === 'environment') throw named;
         }
       }
@@ -237,6 +236,12 @@ async function loadListed(
   } finally {
     task.done();
   }
+}
+
+/** Of several places' faults, the one to tell: one worth another try, then one that says why. */
+function weight(error: unknown): number {
+  if (isPassing(error)) return 2;
+  return error instanceof UportError && error.code === 'UPORT_DEBIAN_NOT_FOUND' ? 0 : 1;
 }
 
 /** Says which download had the wrong bytes. */

@@ -267,6 +267,16 @@ describe('a lasting fault leads to the next suite', () => {
     expect(message).toContain(`trixie: ${mirror.url} has no suite trixie`);
   });
 
+  test('an index out of step with its Release file is told as such, and not tried again', async () => {
+    mirror.misbehave(/by-hash/, ...lasting(status(404)));
+    mirror.files.set(SID_INDEX, Buffer.from('newer'));
+    await expect(fetchTool({}, ['sid'])).rejects.toMatchObject({
+      code: 'UPORT_DEBIAN_OUT_OF_STEP',
+      message: expect.stringContaining('in the middle of an update'),
+    });
+    expect(mirror.requests.filter((line) => line.endsWith(SID_INDEX))).toHaveLength(1);
+  });
+
   test('wrong bytes everywhere keep their code', async () => {
     mirror.misbehave(/deb$/, ...lasting(flipBit));
     await expect(fetchTool()).rejects.toMatchObject({
