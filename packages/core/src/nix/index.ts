@@ -1,7 +1,10 @@
 export * from './base32.ts';
 export * from './hash.ts';
+export { isNixIdentifier } from './lexemes.ts';
 export * from './nar-node.ts';
 export * from './nar-reader.ts';
 export * from './nar-sources.ts';
 export * from './nar-writer.ts';
+export * from './print.ts';
 export * from './store-path.ts';
+export * from './syntax.ts';
