@@ -1,12 +1,26 @@
 export { describeMachine, type Elf, type ElfIdentity } from '@uport/elf';
 export * from '@uport/errors';
+export * as fatElfFiles from '@uport/fatelf/files';
 export { LAUNCHER_HOSTS } from '@uport/launcher';
 export * from './build.ts';
 export * from './debian/index.ts';
 export * from './emitters/emitter.ts';
 export * from './emitters/index.ts';
+export { type ArtifactKind, artifactKind } from './inspect/artifact-kind.ts';
+export {
+  describeFatElf,
+  type FatElfDescription,
+  type FatElfPartDescription,
+  type FatElfRecordDescription,
+} from './inspect/describe-fatelf.ts';
 export { describeLayout, type LayoutDescription } from './inspect/describe-layout.ts';
+export { describeUniversal, type UniversalDescription } from './inspect/describe-universal.ts';
 export { inspectElf } from './inspect/inspect-elf.ts';
+export {
+  type ArtifactFault,
+  type ValidateArtifactOptions,
+  validateArtifact,
+} from './inspect/validate-artifact.ts';
 export * from './model/arch.ts';
 export * from './model/byte-path.ts';
 export * from './model/content.ts';
@@ -24,3 +38,4 @@ export { planRun, type RunCommand, type RunOptions } from './run/plan-run.ts';
 export { planRunLayout, type RunLayoutOptions } from './run/plan-run-layout.ts';
 export * from './store/index.ts';
 export { systemError } from './system-error.ts';
+export { type UniversalFault, validateUniversal } from './universal/validate-universal.ts';

@@ -39,17 +39,21 @@ export async function readEmulatorFile(file: string): Promise<EmulatorFile> {
     return {
       host: archOfElf(elf.identity),
       linkage: elf.linkage,
-      banner: size > MAX_EMULATOR ? undefined : await findBanner(file),
+      banner:
+        size > MAX_EMULATOR
+          ? undefined
+          : await findBanner(createReadStream(file, { highWaterMark: CHUNK })),
     };
   } finally {
     await handle.close();
   }
 }
 
-async function findBanner(file: string): Promise<QemuBanner | undefined> {
+/** Searches an emulator's bytes for what it says of itself. */
+export async function findBanner(chunks: AsyncIterable<Buffer>): Promise<QemuBanner | undefined> {
   let rest = '';
-  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK })) {
-    const text = rest + (chunk as Buffer).toString('latin1');
+  for await (const chunk of chunks) {
+    const text = rest + chunk.toString('latin1');
     const found = BANNER.exec(text);
     // One at the very end may go on in the next chunk.
     if (found && found.index + found[0].length < text.length) {
