@@ -99,7 +99,16 @@ describe.each(others)('the launcher for %s', (host) => {
     );
     test.skipIf(!privately)('as PID 1: status, signals and orphans', () => {
       const first = (script: string) =>
-        run('unshare', [...(privately ?? []), '--mount-proc', qemu, launch, 'sh', '-c', script]);
+        run('unshare', [
+          ...(privately ?? []),
+          '--mount-proc',
+          '--kill-child',
+          qemu,
+          launch,
+          'sh',
+          '-c',
+          script,
+        ]);
       expect(first('exit 3').status).toBe(3);
       expect(first('kill -s SEGV $$').status).toBe(139);
       const orphans = `

@@ -13,8 +13,9 @@ import {
   works,
 } from './testing/launch.ts';
 
-const asRoot = ['-pf', '--mount-proc'];
-const asUser = ['-Urpf', '--mount-proc'];
+// --kill-child: a test that runs out of time leaves nothing behind.
+const asRoot = ['-pf', '--mount-proc', '--kill-child'];
+const asUser = ['-Urpf', '--mount-proc', '--kill-child'];
 /** The options of unshare(1) with which a command becomes PID 1. */
 const NEW_PIDS = [asRoot, asUser].find((options) => works('unshare', [...options, 'true']));
 const HINT = 'on Linux with util-linux, as root or where user namespaces are allowed';
@@ -143,7 +144,8 @@ describe.skipIf(!THIS_HOST || !NEW_PIDS)('as PID 1', () => {
         ['-qec', command, '/dev/null'],
         {
           env: { PATH: '/usr/bin:/bin', SHELL: '/bin/sh', LC_ALL: 'C' },
-          timeout: 25_000,
+          timeout: 20_000,
+          killSignal: 'SIGKILL',
         },
       );
       let output = '';

@@ -101,8 +101,10 @@ describe.skipIf(!THIS_HOST || !COMPILER)('script lines, side by side with the ke
     const kernel = kernelOutcome(run(starter, ['execve', ...args], { cwd }));
     const ran = run(launch, args, { cwd, env: { UPORT_PREFER: 'emulated' } });
     if (ran.status !== 0) {
+      const fault = `${ran.status} ${ran.stderr}`;
+      if (typeof kernel !== 'string') return { kernel, launcher: fault };
       const status = kernel === 'ENOENT' || kernel === 'ENOTDIR' ? 127 : 126;
-      return { kernel, launcher: ran.status === status ? kernel : `${ran.status} ${ran.stderr}` };
+      return { kernel, launcher: ran.status === status ? kernel : fault };
     }
     const [marker, argv0, path, ...rest] = fields(ran.stdout.slice(ran.stdout.indexOf('\0') + 1));
     if (marker !== '-0' || path !== argv0) throw new Error(`emulator got ${ran.stdout}`);

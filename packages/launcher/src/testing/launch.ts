@@ -67,7 +67,8 @@ export function run(command: string, args: readonly string[], options: RunOption
   const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
     encoding: 'latin1',
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', ...options.env },
-    timeout: 25_000,
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   if (error) throw error;
