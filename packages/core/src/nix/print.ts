@@ -355,7 +355,7 @@ function valueLayout(value: NixExpr, column: number, tail: number): Lines {
   }
   if (fits) return [` ${line}`];
   if (isAbsorbed(value)) return surround(' ', openAbsorbed(value, start, tail), '');
-  return ['', ...indented(layout(value, 0, tail))];
+  return ['', ...indented(bodyLayout(value, tail))];
 }
 
 // ---- calls ----

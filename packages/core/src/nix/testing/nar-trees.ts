@@ -28,7 +28,7 @@ export function treeFrom(numbers: readonly number[]): SampleTree {
       }
       return { type: 'directory', children };
     }
-    const size = next(10) === 9 ? 300_000 + next(20) : next(40);
+    const size = next(40) === 39 ? 300_000 + next(20) : next(40);
     return {
       type: 'file',
       mode: MODES[next(MODES.length)] as number,
