@@ -2,9 +2,9 @@ import { Errors, run } from '@oclif/core';
 import { EXIT_STATUS } from '@uport/core';
 
 /** Runs the command line. Commands report their own errors; what is left is a command that does not exist. */
-export async function main(url: string): Promise<void> {
+export async function main(url: string, argv = process.argv.slice(2)): Promise<void> {
   try {
-    await run(process.argv.slice(2), url);
+    await run(argv, url);
   } catch (error) {
     if (error instanceof Errors.ExitError) {
       process.exitCode = error.oclif.exit ?? 0;

@@ -18,7 +18,7 @@ interface CommandData {
   readonly description?: string;
   readonly examples?: readonly unknown[];
   readonly args: Readonly<
-    Record<string, { name: string; description?: string; required?: boolean }>
+    Record<string, { name: string; description?: string; required?: boolean; multiple?: boolean }>
   >;
   readonly flags: Readonly<Record<string, FlagData>>;
 }
@@ -43,7 +43,10 @@ function section(command: CommandData): string {
   const usage = [
     name,
     '[FLAGS]',
-    ...args.map((arg) => (arg.required ? arg.name.toUpperCase() : `[${arg.name.toUpperCase()}]`)),
+    ...args.map((arg) => {
+      const name = `${arg.name.toUpperCase()}${arg.multiple ? '...' : ''}`;
+      return arg.required ? name : `[${name}]`;
+    }),
   ];
   const parts = [
     `## ${name}`,
@@ -84,7 +87,8 @@ function exitStatuses(): string {
     input: 'the input is bad or missing',
     environment: 'this machine: no permission, disk full, output in the way',
     network: 'a mirror or registry failed',
-    validation: '`uport validate` found faults',
+    validation:
+      'a check found faults: `uport validate`, `uport fatelf validate`, `uport fatelf verify`',
     interrupted: 'stopped by a signal',
   };
   const rows = Object.entries(EXIT_STATUS).sort((a, b) => a[1] - b[1]);

@@ -1,12 +1,12 @@
-import { stat } from 'node:fs/promises';
 import { Args } from '@oclif/core';
 import {
   archOfElf,
+  artifactKind,
+  describeFatElf,
   describeLayout,
   describeMachine,
   inspectElf,
   platformName,
-  systemError,
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 import { humanSize } from '../progress-bar.ts';
@@ -21,15 +21,22 @@ export default class Inspect extends BaseCommand {
   ];
 
   static override args = {
-    file: Args.string({ description: 'an ELF file or an OCI image layout folder', required: true }),
+    file: Args.string({
+      description: 'an ELF file, a FatELF file or an OCI image layout folder',
+      required: true,
+    }),
   };
 
   async run(): Promise<unknown> {
     const { args } = await this.parse(Inspect);
-    const status = await stat(args.file).catch((error: unknown) => {
-      throw systemError(error, args.file);
-    });
-    return status.isDirectory() ? this.#layout(args.file) : this.#elf(args.file);
+    switch (await artifactKind(args.file)) {
+      case 'oci-layout':
+        return this.#layout(args.file);
+      case 'fatelf':
+        return this.#fatElf(args.file);
+      default:
+        return this.#elf(args.file);
+    }
   }
 
   async #elf(file: string): Promise<unknown> {
@@ -72,6 +79,23 @@ export default class Inspect extends BaseCommand {
       buildId: elf.buildId,
       abiTag: elf.abiTag,
     };
+  }
+
+  async #fatElf(file: string): Promise<unknown> {
+    const fatElf = await describeFatElf(file, { signal: this.signal });
+    this.log(`${file}  FatELF version ${fatElf.version}  ${humanSize(fatElf.size)}`);
+    for (const record of fatElf.records) {
+      const facts = [record.target, record.arch, record.linkage, record.digest];
+      this.log(
+        `  ${facts.filter((fact) => fact !== undefined).join('  ')}  ${humanSize(record.size)}`,
+      );
+    }
+    if (fatElf.trailing) {
+      const { digest, size } = fatElf.trailing;
+      this.log(`  trailing data${digest ? `  ${digest}` : ''}  ${humanSize(size)}`);
+    }
+    for (const fault of fatElf.faults) this.log(`  fault: ${fault.code}  ${fault.message}`);
+    return { kind: 'fatelf', file, ...fatElf };
   }
 
   async #layout(dir: string): Promise<unknown> {

@@ -1,5 +1,5 @@
 import { Args } from '@oclif/core';
-import { EXIT_STATUS, validateLayout } from '@uport/core';
+import { EXIT_STATUS, validateArtifact } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 
 export default class Validate extends BaseCommand {
@@ -8,21 +8,27 @@ export default class Validate extends BaseCommand {
   static override description =
     'Recomputes everything and reports all faults at once. Ends with 6 when there are any.';
 
-  static override examples = ['<%= config.bin %> validate dist/oci'];
+  static override examples = [
+    '<%= config.bin %> validate dist/oci',
+    '<%= config.bin %> validate dist/app.fatelf',
+  ];
 
   static override args = {
-    artifact: Args.string({ description: 'an OCI image layout folder', required: true }),
+    artifact: Args.string({
+      description: 'an OCI image layout folder or a FatELF file',
+      required: true,
+    }),
   };
 
   async run(): Promise<unknown> {
     const { args } = await this.parse(Validate);
-    const faults = await validateLayout(args.artifact, {
+    const { kind, faults } = await validateArtifact(args.artifact, {
       signal: this.signal,
       progress: this.progress,
     });
     for (const fault of faults) this.log(`${fault.code}  ${fault.where}: ${fault.message}`);
     if (faults.length > 0) process.exitCode = EXIT_STATUS.validation;
     else this.log(`${args.artifact}: no faults`);
-    return { artifact: args.artifact, faults };
+    return { artifact: args.artifact, kind, faults };
   }
 }

@@ -74,7 +74,7 @@ export async function describeFatElf(
       size: source.size,
       records: described,
       trailing: trailing.size === 0 ? undefined : await part(trailing),
-      faults,
+      faults: faults.map((fault) => fault.inFile(file)),
     };
   });
 }

@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { fatElfTool } from './fatelf.js';
+
+await fatElfTool('glue');
