@@ -4,7 +4,7 @@ import { type Digest, sha256Digest } from '../model/digest.ts';
 import { storeFault } from './faults.ts';
 import { nameKey } from './names.ts';
 import type { Store } from './store.ts';
-import { makerLives } from './temporary.ts';
+import { abandonedTemporaries } from './temporary.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const DEFAULT_DAYS = 30;
@@ -121,14 +121,7 @@ export async function clearStore(
 }
 
 async function collectTemporaries(store: Store, count: Counter, now: number): Promise<void> {
-  const folder = path.join(store.root, 'tmp');
-  for (const name of await names(folder)) {
-    const file = path.join(folder, name);
-    const lives = makerLives(name);
-    if (lives) continue;
-    const status = await lstat(file).catch(() => undefined);
-    // Made on another machine that shares the folder, so only age can tell.
-    if (lives === undefined && status && status.mtimeMs > now - DAY) continue;
+  for (const file of await abandonedTemporaries(store.root, now)) {
     await count.remove('temporaries', file);
   }
 }

@@ -156,7 +156,12 @@ describe('blobs', () => {
     child.kill('SIGKILL');
     await exit;
     expect(readdirSync(path.join(store.root, 'blobs/sha256'))).toEqual([]);
+    const [leftover] = readdirSync(path.join(store.root, 'tmp')) as [string];
     expect(await collectStore(store)).toMatchObject({ temporaries: 1, bytes: 100000 });
+    expect(readdirSync(path.join(store.root, 'tmp'))).toEqual([]);
+    // Whoever opens the store next cleans up as well.
+    writeFileSync(path.join(store.root, 'tmp', leftover), 'half');
+    await Store.open(store.root);
     expect(readdirSync(path.join(store.root, 'tmp'))).toEqual([]);
   });
 });

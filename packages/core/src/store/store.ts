@@ -9,7 +9,7 @@ import { type Digest, digestHex, sha256Digest } from '../model/digest.ts';
 import { checkRoot, storeFault } from './faults.ts';
 import { nameKey } from './names.ts';
 import { lookupRecord, removeRecord, writeRecord } from './records.ts';
-import { temporaryName } from './temporary.ts';
+import { abandonedTemporaries, temporaryName } from './temporary.ts';
 
 export interface PutOptions {
   /** Refuse other bytes than these. */
@@ -50,7 +50,7 @@ export class Store implements ContentSource {
   }
 
   /**
-   * Makes the folders that are missing.
+   * Makes the folders that are missing, and removes what killed processes left half-written.
    *
    * @throws UportError UPORT_STORE_UNSAFE when the root belongs to somebody else, or others may write to it
    */
@@ -61,6 +61,9 @@ export class Store implements ContentSource {
       await checkRoot(root);
       for (const folder of ['blobs', 'blobs/sha256', 'records', 'tmp', 'condemned']) {
         await makeFolder(path.join(root, folder));
+      }
+      for (const file of await abandonedTemporaries(root, Date.now())) {
+        await rm(file, { recursive: true, force: true }).catch(() => undefined);
       }
     } catch (error) {
       throw storeFault(error, root);

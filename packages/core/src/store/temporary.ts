@@ -1,6 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import path from 'node:path';
+
+const DAY = 24 * 60 * 60 * 1000;
 
 let here: string | undefined;
 
@@ -56,4 +60,20 @@ export function makerLives(name: string): boolean | undefined {
   }
   const start = startOf(pid);
   return start === '' || parts[3] === '0' || start === parts[3];
+}
+
+/** Temporary files of the store whose makers are dead. */
+export async function abandonedTemporaries(root: string, now: number): Promise<readonly string[]> {
+  const folder = path.join(root, 'tmp');
+  const abandoned: string[] = [];
+  for (const name of (await readdir(folder).catch(() => [])).sort()) {
+    const lives = makerLives(name);
+    if (lives) continue;
+    const file = path.join(folder, name);
+    const status = await lstat(file).catch(() => undefined);
+    // Made on another machine that shares the folder, so only age can tell.
+    if (!status || (lives === undefined && status.mtimeMs > now - DAY)) continue;
+    abandoned.push(file);
+  }
+  return abandoned;
 }
