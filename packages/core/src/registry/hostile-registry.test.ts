@@ -71,7 +71,7 @@ const basicChallenge: Handler = (request, response) => {
   return true;
 };
 
-describe.each(WAYS)('%s', (_name, way) => {
+describe.each(WAYS)('%s', (name, way) => {
   test('an honest registry that says little', async () => {
     const registry = await open(withIndex(await indexBytes()));
     const result = await push(way, registry.host);
@@ -141,6 +141,47 @@ describe.each(WAYS)('%s', (_name, way) => {
     });
     await expect(push(way, registry.host)).rejects.toThrow(
       expect.objectContaining({ code: 'UPORT_REGISTRY_DIGEST' }),
+    );
+  });
+
+  test('a layout that is damaged is not pushed', async () => {
+    const damaged = await writeLayout(path.join(dir, `damaged-${name}`), { sharedSize: 2_000_000 });
+    const file = path.join(
+      damaged.dir,
+      'blobs',
+      'sha256',
+      damaged.sharedLayer.slice('sha256:'.length),
+    );
+    const bytes = await readFile(file);
+    bytes[1000] = (bytes[1000] ?? 0) ^ 1;
+    await writeFile(file, bytes);
+    let wholeBlobs = 0;
+    const registry = await open((request) => {
+      if (request.method !== 'PUT') return false;
+      request.on('end', () => {
+        if (request.url?.includes(encodeURIComponent(damaged.sharedLayer))) wholeBlobs++;
+      });
+      return false;
+    });
+    await expect(push(way, registry.host, { layout: damaged.dir })).rejects.toThrow(
+      expect.objectContaining({ code: 'UPORT_REGISTRY_LAYOUT', file }),
+    );
+    expect(wholeBlobs).toBe(0);
+  });
+
+  test.each([
+    [403, 'UPORT_REGISTRY_DENIED', /may push/],
+    [404, 'UPORT_REGISTRY_REFUSED', /address/],
+    [413, 'UPORT_REGISTRY_REFUSED', /size limit/],
+    [501, 'UPORT_REGISTRY_REFUSED', /log/],
+  ])('status %i for an upload', async (status, code, hint) => {
+    const registry = await open((request, response) => {
+      if (request.method !== 'POST') return false;
+      response.writeHead(status).end('<html>');
+      return true;
+    });
+    await expect(push(way, registry.host)).rejects.toThrow(
+      expect.objectContaining({ code, hint: expect.stringMatching(hint) }),
     );
   });
 
@@ -222,6 +263,18 @@ describe.each(WAYS)('%s', (_name, way) => {
 
 describe('answers', () => {
   const [, way] = WAYS[1] as (typeof WAYS)[number];
+
+  test('nobody there, or a port that fetch refuses', async () => {
+    const gone = await startMisbehaving(() => false);
+    await gone.stop();
+    const code = 'UPORT_REGISTRY_UNREACHABLE';
+    await expect(push(way, gone.host)).rejects.toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining('ECONNREFUSED') }),
+    );
+    await expect(push(way, '127.0.0.1:6000')).rejects.toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining('port 6000') }),
+    );
+  });
 
   test('endless redirects end', async () => {
     const registry = await open((request, response) => {
