@@ -431,6 +431,18 @@ describe.skipIf(missing.length > 0)(`token login${reason}`, () => {
     expect(tokens.seen.length).toBeGreaterThan(1);
   });
 
+  test('a token that ends soon is renewed before it is refused', async () => {
+    tokens.expiresIn = 0.001;
+    onTestFinished(() => {
+      tokens.expiresIn = 300;
+    });
+    tokens.seen.length = 0;
+    expect(await push(`${guarded.host}/soon:1`, { credentials })).toMatchObject({
+      uploadedBlobs: 11,
+    });
+    expect(tokens.seen.length).toBeGreaterThan(11);
+  });
+
   test('anonymous, wrong password, and a repository without the right', async () => {
     const code = 'UPORT_REGISTRY_UNAUTHORIZED';
     const wrong = { username: USER, password: 'hunter2' };

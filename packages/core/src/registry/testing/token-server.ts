@@ -11,6 +11,8 @@ export interface TokenServer {
   readonly realm: string;
   /** For each request how the client proved who it is, and the scopes it asked for. */
   readonly seen: { readonly login: 'none' | 'basic' | 'identity'; readonly scopes: string[] }[];
+  /** Seconds that it says a token lasts. */
+  expiresIn: number;
   stop(): Promise<void>;
 }
 
@@ -53,7 +55,12 @@ export async function startTokenServer(files: {
     const answer = (login: 'none' | 'basic' | 'identity', scopes: string[], field: string) => {
       seen.push({ login, scopes });
       response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ [field]: token(login !== 'none', scopes), expires_in: 300 }));
+      response.end(
+        JSON.stringify({
+          [field]: token(login !== 'none', scopes),
+          expires_in: tokenServer.expiresIn,
+        }),
+      );
     };
     if (request.method === 'POST') {
       let body = '';
@@ -73,15 +80,18 @@ export async function startTokenServer(files: {
     }
     return answer(login ? 'basic' : 'none', query.getAll('scope'), 'token');
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  return {
-    realm: `http://127.0.0.1:${port}/token`,
+  const tokenServer = {
+    realm: '',
     seen,
+    expiresIn: 300,
     stop: () =>
-      new Promise((resolve) => {
+      new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
       }),
   };
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  tokenServer.realm = `http://127.0.0.1:${port}/token`;
+  return tokenServer;
 }
