@@ -19,11 +19,12 @@ export function isPassing(error: unknown): boolean {
   return error instanceof UportError && PASSING.has(error.code);
 }
 
-/** Whether trying again at once may help: not so where the name is not even known. */
-function isWorthRetrying(error: unknown): boolean {
+/** Whether trying again may help: not so where the name is unknown, hardly where no name can be asked. */
+function isWorthRetrying(error: unknown, attempt: number): boolean {
   if (!isPassing(error)) return false;
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if ((at as NodeJS.ErrnoException).code === 'ENOTFOUND') return false;
+    const { code } = at as NodeJS.ErrnoException;
+    if (code === 'ENOTFOUND' || (code === 'EAI_AGAIN' && attempt > 0)) return false;
   }
   return true;
 }
@@ -42,7 +43,8 @@ export async function retrying<T>(
     } catch (error) {
       context.signal.throwIfAborted();
       const delay = delays[attempt];
-      if (delay === undefined || attempt + 1 >= tries || !isWorthRetrying(error)) throw error;
+      if (delay === undefined || attempt + 1 >= tries || !isWorthRetrying(error, attempt))
+        throw error;
       await sleep(delay, undefined, { signal: context.signal }).catch(() => undefined);
     }
   }

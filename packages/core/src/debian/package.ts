@@ -147,14 +147,12 @@ export function asFailedTry(
 
 /** One error that names all that was tried. Its code is that of the tries when they all agree. */
 export function unavailable(what: string, failed: readonly FailedTry[]): UportError {
-  const tries = [
-    ...new Set(
-      failed.map(({ suite, error }) => {
-        const where = error.where ? ` (${error.where})` : '';
-        return `${suite}: ${error.message}${where}`;
-      }),
-    ),
-  ];
+  const suites = new Map<string, Set<string>>();
+  for (const { suite, error } of failed) {
+    const what = error.where ? `${error.message} (${error.where})` : error.message;
+    suites.set(what, (suites.get(what) ?? new Set()).add(suite));
+  }
+  const tries = [...suites].map(([error, names]) => `${[...names].join(', ')}: ${error}`);
   const [first, ...others] = failed.map(({ error }) => error);
   const agreed = first && others.every(({ code }) => code === first.code) ? first : undefined;
   return new UportError({
