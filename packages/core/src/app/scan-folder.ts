@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
-import { lstat, open, readdir, readlink } from 'node:fs/promises';
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UportError } from '@uport/errors';
 import { displayBytes, parseBytePath } from '../model/byte-path.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
@@ -22,6 +23,9 @@ export interface ScanContext {
 
 const READ_SIZE = 1 << 20;
 const HEAD_SIZE = 256;
+/** Bytes between two turns of the event loop, and what an entry counts for besides. */
+const TURN = 8 << 20;
+const ENTRY_COST = 16 << 10;
 
 /**
  * Reads a folder into payload entries under `prefix`: files by digest, hard links by inode, symbolic
@@ -51,6 +55,10 @@ export async function scanFile(
   return scanner.result();
 }
 
+/**
+ * Calls the file system synchronously: thousands of small files cost five times as much through the
+ * thread pool. The event loop gets its turn every so many entries and bytes.
+ */
 class Scanner {
   readonly #context: ScanContext;
   readonly #entries: PayloadEntry[] = [];
@@ -58,6 +66,7 @@ class Scanner {
   readonly #programs = new Map<BytePath, Buffer>();
   readonly #inodes = new Map<string, BytePath>();
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
+  #sinceTurn = 0;
 
   constructor(context: ScanContext) {
     this.#context = context;
@@ -70,9 +79,9 @@ class Scanner {
 
   async folder(disk: Buffer, path: BytePath): Promise<void> {
     this.#context.signal.throwIfAborted();
-    const { mode } = await lstat(disk);
+    const { mode } = lstatSync(disk);
     this.#entries.push({ type: 'directory', path, mode: mode & 0o7777 });
-    const names = await readdir(disk, { encoding: 'buffer' });
+    const names = readdirSync(disk, { encoding: 'buffer' });
     // Sorted here too: which of several hard links is the file must not depend on the disk.
     names.sort(Buffer.compare);
     for (const name of names) {
@@ -82,11 +91,12 @@ class Scanner {
   }
 
   async #entry(disk: Buffer, path: BytePath): Promise<void> {
-    const stat = await lstat(disk, { bigint: true });
+    await this.#work(ENTRY_COST);
+    const stat = lstatSync(disk, { bigint: true });
     const mode = Number(stat.mode) & 0o7777;
     if (stat.isDirectory()) return this.folder(disk, path);
     if (stat.isSymbolicLink()) {
-      const target = (await readlink(disk, { encoding: 'buffer' })).toString('latin1');
+      const target = readlinkSync(disk, { encoding: 'buffer' }).toString('latin1');
       this.#entries.push({ type: 'symlink', path, mode: 0o777, target });
       return;
     }
@@ -121,27 +131,33 @@ class Scanner {
   }
 
   async #hashFile(disk: Buffer, hash: Hash): Promise<{ size: number; head: Buffer }> {
-    const { signal, task } = this.#context;
-    const file = await open(disk, 'r').catch((error: unknown) => {
-      throw systemError(error, displayBytes(disk.toString('latin1')));
-    });
+    this.#context.signal.throwIfAborted();
+    const fd = openFile(disk);
     try {
       let size = 0;
       let head = Buffer.alloc(0);
       for (;;) {
-        signal.throwIfAborted();
-        const { bytesRead } = await file.read(this.#buffer, 0, READ_SIZE, null);
+        const bytesRead = readSync(fd, this.#buffer, 0, READ_SIZE, null);
         if (bytesRead === 0) break;
         const chunk = this.#buffer.subarray(0, bytesRead);
         if (size === 0) head = Buffer.from(chunk.subarray(0, HEAD_SIZE));
         hash.update(chunk);
         size += bytesRead;
-        task.advance(bytesRead);
+        this.#context.task.advance(bytesRead);
+        await this.#work(bytesRead);
       }
       return { size, head };
     } finally {
-      await file.close();
+      closeSync(fd);
     }
+  }
+
+  async #work(bytes: number): Promise<void> {
+    this.#sinceTurn += bytes;
+    if (this.#sinceTurn < TURN) return;
+    this.#sinceTurn = 0;
+    await nextTurn();
+    this.#context.signal.throwIfAborted();
   }
 }
 
@@ -164,6 +180,14 @@ function firstNameIsTheFile(entries: readonly PayloadEntry[]): PayloadEntry[] {
     }
     return entry.type === 'file' ? { ...entry, path: first.get(entry.path) ?? entry.path } : entry;
   });
+}
+
+function openFile(disk: Buffer): number {
+  try {
+    return openSync(disk, 'r');
+  } catch (error) {
+    throw systemError(error, displayBytes(disk.toString('latin1')));
+  }
 }
 
 function isProgram(head: Buffer): boolean {

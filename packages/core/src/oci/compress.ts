@@ -20,7 +20,7 @@ export interface BlockCompressor {
 
 /** What gzip levels 1 to 9 and zstd levels 1 to 19 cost and give is measured in docs/adr/0004. */
 export const DEFAULT_LEVEL: Readonly<Record<Compression, number>> = Object.freeze({
-  gzip: 4,
+  gzip: 2,
   zstd: 3,
 });
 
@@ -47,7 +47,7 @@ function gzip(level: number): BlockCompressor {
   let size = 0;
   return {
     mediaType: OCI_LAYER_GZIP,
-    blockSize: 256 << 10,
+    blockSize: 128 << 10,
     // No time, no name, unknown operating system.
     begin: () => Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff),
     compress(block) {

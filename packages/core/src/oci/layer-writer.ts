@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { ProgressTask } from '../model/progress.ts';
 import type { BlockCompressor } from './compress.ts';
@@ -43,10 +44,11 @@ export async function writeLayer(
   options: WriteLayerOptions,
 ): Promise<Layer> {
   const { compressor, mtime, signal, task } = options;
-  const { blocks, recycle } = tarBlocks(entries, {
+  const free: Buffer[] = [];
+  const blocks = tarBlocks(entries, {
     mtime,
     blockSize: compressor.blockSize,
-    signal,
+    take: () => free.pop() ?? Buffer.allocUnsafeSlow(compressor.blockSize),
   });
   const diff = createHash('sha256');
   const packed = createHash('sha256');
@@ -66,11 +68,11 @@ export async function writeLayer(
       const first = queue.shift();
       if (!first) return;
       await write(await first.done);
-      recycle(first.block);
+      free.push(Buffer.from(first.block.buffer));
     };
     await write([compressor.begin()]);
     try {
-      for await (const block of blocks) {
+      for (const block of blocks) {
         signal.throwIfAborted();
         diff.update(block);
         task?.advance(block.length);
@@ -83,6 +85,8 @@ export async function writeLayer(
         running.add(settled);
         queue.push({ block, done });
         while (queue.length > WAITING) await shift();
+        // Timers, signals and finished blocks have their turn.
+        await nextTurn();
         while (running.size >= COMPRESSING) await Promise.race(running);
       }
       while (queue.length > 0) await shift();
