@@ -294,6 +294,8 @@ test('one argument of a call may be opened, the others stay on its lines', () =>
     nix.bind('r', nix.call(a, nix.call(b, nix.lambda('s', set), c))),
     nix.bind('s', nix.call(a, long, set, long)),
     nix.bind('t', nix.call(a, long, nix.list(long))),
+    nix.bind('u', nix.call(a, nix.lambda('s', nix.set(nix.bind('x', b))))),
+    nix.bind('v', nix.call(a, nix.set(nix.bind('x', nix.list(b, c))), nix.set())),
   );
   expect(show(body)).toBe(`\
 {
@@ -318,6 +320,15 @@ test('one argument of a call may be opened, the others stay on its lines', () =>
   t = a ${'a'.repeat(60)} [
     ${'a'.repeat(60)}
   ];
+  u = a (s: {
+    x = b;
+  });
+  v = a {
+    x = [
+      b
+      c
+    ];
+  } { };
 }
 `);
 });
@@ -335,6 +346,7 @@ test('operators start lines; what updates a set stays beside it', () => {
     nix.bind('r', nix.operation('++', long, nix.call(a, b, nix.list(long, long)), c)),
     nix.bind('s', nix.operation('||', nix.operation('&&', long, long), nix.not(a))),
     nix.bind('t', nix.operation('||', nix.operation('&&', a, b), nix.not(c))),
+    nix.bind('u', nix.operation('//', a, nix.set(nix.bind('x', b)))),
   );
   const name = 'a'.repeat(60);
   expect(show(body)).toBe(`\
@@ -363,6 +375,9 @@ test('operators start lines; what updates a set stays beside it', () => {
     && ${name}
     || !a;
   t = a && b || !c;
+  u = a // {
+    x = b;
+  };
 }
 `);
 });

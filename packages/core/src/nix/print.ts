@@ -184,7 +184,7 @@ function flatten(node: Node): string | undefined {
 function flatCall(call: Call): string | undefined {
   const { callee, args } = spine(call);
   const last = args[args.length - 1] as Node;
-  return joinAll([flat(callee), ...args.slice(0, -1).map(flatArgument), flat(last)], ' ');
+  return joinAll([flat(callee), ...args.slice(0, -1).map(flatArgument), flatLast(last)], ' ');
 }
 
 /** In front of other arguments a short list of names stays on its line. */
@@ -195,6 +195,12 @@ function flatArgument(node: Node): string | undefined {
   return node.items.length < 2
     ? flat(node)
     : join('[ ', joinAll(node.items.map(flatAtom), ' '), ' ]');
+}
+
+/** A set that a last argument in parentheses wraps is opened. */
+function flatLast(node: Node): string | undefined {
+  const body = node.type === 'parens' ? wrappedBody(node.inner) : undefined;
+  return body !== undefined && isFullSet(body) ? undefined : flat(node);
 }
 
 function flatAtom(node: NixExpr): string | undefined {
@@ -219,9 +225,8 @@ function flatBinding(binding: NixBinding): string | undefined {
   if (binding.type === 'inherit') return flatInherit(binding);
   const { value } = binding;
   // A set as a value is opened, but for one that only inherits.
-  if (isFullSet(value) && value.bindings[0]?.type !== 'inherit') {
-    return undefined;
-  }
+  if (isFullSet(value) && value.bindings[0]?.type !== 'inherit') return undefined;
+  if (value.type === 'operation' && updatesSet(value)) return undefined;
   return join(attributePath(binding.path), ' = ', flat(value), ';');
 }
 
@@ -343,7 +348,7 @@ function valueLayout(value: NixExpr, column: number, tail: number): Lines {
       return ['', ...indented(brokenCall(spine(value), 0, tail))];
     }
     case 'operation': {
-      if (fits || !['//', '++', '+'].includes(value.operator)) break;
+      if ((fits && !updatesSet(value)) || !UPDATES.has(value.operator)) break;
       const operands = operandsOf(value);
       const [first, last] = operands as [Node, Node];
       if (isAbsorbable(first)) return surround(' ', openOperation(value, start, tail), '');
@@ -356,6 +361,12 @@ function valueLayout(value: NixExpr, column: number, tail: number): Lines {
   if (fits) return [` ${line}`];
   if (isAbsorbed(value)) return surround(' ', openAbsorbed(value, start, tail), '');
   return ['', ...indented(bodyLayout(value, tail))];
+}
+
+/** As a value, such an operation has its set opened. */
+function updatesSet({ operator, operands }: NixOperation): boolean {
+  const [first, last] = operands as [NixExpr, NixExpr];
+  return UPDATES.has(operator) && (isFullSet(first) || (operands.length === 2 && isFullSet(last)));
 }
 
 // ---- calls ----
@@ -406,7 +417,7 @@ function openCall(
 }
 
 function flatBeforeEnd(node: Node, i: number, rest: readonly Node[]): string | undefined {
-  return i === rest.length - 1 ? flat(node) : flatArgument(node);
+  return i === rest.length - 1 ? flatLast(node) : flatArgument(node);
 }
 
 /** Two lists side by side are opened together or not at all. */
@@ -425,15 +436,20 @@ function lists(args: readonly Node[], i: number): boolean {
 function openLast(node: Node, column: number, tail: number): Lines {
   if (node.type !== 'parens') return open(node, column, tail);
   const { inner } = node;
-  const isShortFunction =
-    inner.type === 'function' && inner.parameter.type === 'name' && isAbsorbable(inner.body);
-  const isShortCall =
-    inner.type === 'call' &&
-    inner.function.type === 'variable' &&
-    inner.args.length === 1 &&
-    isAbsorbable(inner.args[0] as NixExpr);
-  if (isShortFunction || isShortCall) return surround('(', open(inner, column + 1, tail + 1), ')');
+  if (wrappedBody(inner) !== undefined) {
+    return surround('(', open(inner, column + 1, tail + 1), ')');
+  }
   return ['(', ...indented(layout(inner, 0, 0)), ')'];
+}
+
+/** What may be opened without opening the parentheses around it: the body of `(x: { })` and `(f { })`. */
+function wrappedBody(node: NixExpr): NixExpr | undefined {
+  let body: NixExpr | undefined;
+  if (node.type === 'function' && node.parameter.type === 'name') body = node.body;
+  if (node.type === 'call' && node.function.type === 'variable' && node.args.length === 1) {
+    body = node.args[0];
+  }
+  return body !== undefined && isAbsorbable(body) ? body : undefined;
 }
 
 /** As many arguments as fit on the first line, each other one on a line of its own. */
@@ -454,7 +470,7 @@ function brokenCall({ callee, args, simple }: Spine, column: number, tail: numbe
       const line = flatArgument(arg);
       return line !== undefined && width(line) <= LIMIT ? [line] : open(arg, 0, 0);
     }
-    const line = flat(arg);
+    const line = flatLast(arg);
     return line !== undefined && width(line) + tail <= LIMIT ? [line] : openLast(arg, 0, tail);
   });
   return [...head, ...indented(rest)];
@@ -679,6 +695,8 @@ function base({ set, fallback }: NixSelect): Node {
   return operand(set, set.type === 'select' && fallback === undefined ? 1 : 0);
 }
 
+/** Operators whose sets and lists stand beside a value's name. */
+const UPDATES: ReadonlySet<string> = new Set(['//', '++', '+']);
 const COMPARISONS: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=']);
 const CHAINS: ReadonlySet<string> = new Set(['++', '//', '+', '&&', '||']);
 
