@@ -4,6 +4,7 @@ export { isNixIdentifier } from './lexemes.ts';
 export * from './nar-node.ts';
 export * from './nar-reader.ts';
 export * from './nar-sources.ts';
+export * from './nar-unpack.ts';
 export * from './nar-writer.ts';
 export * from './print.ts';
 export * from './store-path.ts';
