@@ -58,6 +58,12 @@ export default class Build extends BaseCommand {
       multipleNonGreedy: true,
     }),
     emulators: emulatorsFlag(),
+    'compression-level': Flags.integer({
+      summary: 'How hard to compress: gzip 1 to 9, zstd 1 to 19. Default: what fits the artifact.',
+      min: 1,
+      max: 19,
+      helpValue: 'N',
+    }),
     name: Flags.string({ summary: "The app's name. Default: the input's file name." }),
     'source-date-epoch': Flags.integer({
       summary: 'The time written into artifacts, in seconds since 1970.',

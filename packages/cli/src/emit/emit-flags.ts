@@ -7,3 +7,9 @@ export interface EmitFlags<F extends Interfaces.FlagInput = Interfaces.FlagInput
   readonly flags: F;
   request(flags: Readonly<Record<string, unknown>>): EmitRequest;
 }
+
+/** `--compression-level`, when it was given. */
+export function levelOf(flags: Readonly<Record<string, unknown>>): { readonly level?: number } {
+  const level = flags['compression-level'];
+  return typeof level === 'number' ? { level } : {};
+}

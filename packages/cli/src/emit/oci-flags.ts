@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { type OciOptions, oci, ociEmitter } from '@uport/core';
-import type { EmitFlags } from './emit-flags.ts';
+import { type EmitFlags, levelOf } from './emit-flags.ts';
 
 const GROUP = 'IMAGE';
 
@@ -31,6 +31,7 @@ export const ociFlags = {
       compression: flags.compression as OciOptions['compression'],
       tags: flags.tag as string[],
       archive: flags.archive === true,
+      ...levelOf(flags),
     });
   },
 } satisfies EmitFlags;

@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core';
 import { fatelf, fatelfEmitter, universal, universalEmitter } from '@uport/core';
 import { record } from '../pairs.ts';
-import type { EmitFlags } from './emit-flags.ts';
+import { type EmitFlags, levelOf } from './emit-flags.ts';
 
 const GROUP = 'UNIVERSAL AND FATELF FILES';
 
@@ -25,11 +25,12 @@ export const universalFlags = {
       helpGroup: GROUP,
     }),
   },
-  request: (flags) => universal({ perHost: flags['per-host'] === true, bins: binsOf(flags) }),
+  request: (flags) =>
+    universal({ perHost: flags['per-host'] === true, bins: binsOf(flags), ...levelOf(flags) }),
 } satisfies EmitFlags;
 
 export const fatelfFlags = {
   name: fatelfEmitter.name,
   flags: { bin },
-  request: (flags) => fatelf({ bins: binsOf(flags) }),
+  request: (flags) => fatelf({ bins: binsOf(flags), ...levelOf(flags) }),
 } satisfies EmitFlags;

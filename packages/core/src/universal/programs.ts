@@ -1,7 +1,15 @@
 import { UportError } from '@uport/errors';
 import { displayBytes, parseBytePath } from '../model/byte-path.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { ProgramName } from './write-payload.ts';
+import type { PayloadOptions, ProgramName } from './write-payload.ts';
+
+/** What an emitter's options ask of the payload. @throws UportError UPORT_BIN_NOT_FOUND */
+export function payloadOptions(
+  plan: Plan,
+  { bins, level }: { readonly bins: Readonly<Record<string, string>>; readonly level?: number },
+): PayloadOptions {
+  return { programs: programsOf(plan, bins), ...(level !== undefined && { level }) };
+}
 
 /**
  * What a file can start.
@@ -9,10 +17,7 @@ import type { ProgramName } from './write-payload.ts';
  * @param bins names and paths inside the app's folder; none means the app's own program
  * @throws UportError UPORT_BIN_NOT_FOUND
  */
-export function programsOf(
-  plan: Plan,
-  bins: Readonly<Record<string, string>>,
-): readonly ProgramName[] {
+function programsOf(plan: Plan, bins: Readonly<Record<string, string>>): readonly ProgramName[] {
   const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
   const named = Object.entries(bins);
   if (named.length === 0) return [{ name: latin1(plan.app.name), path: plan.app.program }];

@@ -24,12 +24,20 @@ import {
   payloadId,
 } from './payload-index.ts';
 
-/** zstd's level and the most its window may be: 32 MiB spans a whole emulator. */
-const LEVEL = 19;
+/** zstd's level, when nothing else is said. */
+export const DEFAULT_LEVEL = 19;
+/** The most a window may be: 32 MiB spans a whole emulator. */
 const WINDOW_LOG = 25;
 /** A large tree at level 19 would take minutes. */
 const LARGE_TREE = 64 << 20;
 const LARGE_TREE_LEVEL = 9;
+
+export interface PayloadOptions {
+  /** The first is the default. */
+  readonly programs: readonly ProgramName[];
+  /** zstd's, 1 to 19. Default: 19, and 9 for the files of an app of more than 64 MiB. */
+  readonly level?: number;
+}
 
 /** A program that the file can start: `name` is what argv[0] must end with. */
 export interface ProgramName {
@@ -49,18 +57,25 @@ export interface WrittenPayload {
 /**
  * Writes the payload of a plan into the store, or finds it there. Same plan, same bytes.
  *
- * @param programs the first is the default
- * @throws UportError UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED
+ * @throws UportError UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED, UPORT_LEVEL_INVALID
  */
 export async function writePayload(
   plan: Plan,
-  programs: readonly ProgramName[],
+  { programs, level }: PayloadOptions,
   context: EmitContext,
 ): Promise<WrittenPayload> {
+  if (level !== undefined && !(Number.isInteger(level) && level >= 1 && level <= 19)) {
+    throw new UportError({
+      code: 'UPORT_LEVEL_INVALID',
+      category: 'usage',
+      message: `zstd has no level ${level}`,
+      hint: 'use 1 (fast) to 19 (small)',
+    });
+  }
   const temporary = path.join(context.store.root, 'tmp', temporaryName());
   const file = await open(temporary, 'wx', 0o600);
   try {
-    const writer = new PayloadWriter(file, context);
+    const writer = new PayloadWriter(file, level, context);
     const index = await writer.write(plan, programs);
     const { digest, size, id } = await writer.finish(index);
     await file.close();
@@ -75,12 +90,14 @@ export async function writePayload(
 
 class PayloadWriter {
   readonly #file: FileHandle;
+  readonly #level: number | undefined;
   readonly #context: EmitContext;
   readonly #hash = createHash('sha256');
   #offset = 0;
 
-  constructor(file: FileHandle, context: EmitContext) {
+  constructor(file: FileHandle, level: number | undefined, context: EmitContext) {
     this.#file = file;
+    this.#level = level;
     this.#context = context;
   }
 
@@ -141,7 +158,7 @@ class PayloadWriter {
     const digest = indexDigest(text);
     const indexOffset = this.#offset;
     const bytes = Buffer.from(text, 'latin1');
-    await this.#append(compressed([bytes], LEVEL, bytes.length));
+    await this.#append(compressed([bytes], DEFAULT_LEVEL, bytes.length));
     await this.#append([
       encodeFooter({
         size: this.#offset + FOOTER_SIZE,
@@ -171,13 +188,14 @@ class PayloadWriter {
   /** A file as a frame of its own; the frame is kept in the store, since emulators come again and again. */
   async #packedFile(pin: PinnedFile, label: string): Promise<PayloadBlob> {
     const { store, progress, signal } = this.#context;
-    const key = `zstd-frames/${pin.digest} level ${LEVEL} window ${WINDOW_LOG} zstd ${process.versions.zstd}`;
+    const level = this.#level ?? DEFAULT_LEVEL;
+    const key = `zstd-frames/${pin.digest} level ${level} window ${WINDOW_LOG} zstd ${process.versions.zstd}`;
     const kept = (await store.lookup(key)) as { digest: Digest } | undefined;
     let frame = kept && store.locate(kept.digest);
     if (frame === undefined) {
       const task = progress.start(label, pin.size, 'bytes');
       const source = this.#verified(pin, label, (n) => task.advance(n));
-      const put = await store.put(compressed(source, LEVEL, pin.size), { signal });
+      const put = await store.put(compressed(source, level, pin.size), { signal });
       task.done();
       await store.record(key, { digest: put.digest });
       frame = store.pathOf(put.digest);
@@ -193,7 +211,7 @@ class PayloadWriter {
     const hash = createHash('sha256');
     const task = this.#context.progress.start(`Packing ${plan.app.name}`, raw, 'bytes');
     const offset = this.#offset;
-    const level = raw > LARGE_TREE ? LARGE_TREE_LEVEL : LEVEL;
+    const level = this.#level ?? (raw > LARGE_TREE ? LARGE_TREE_LEVEL : DEFAULT_LEVEL);
     await this.#append(compressed(this.#contents(files, hash, task.advance), level, raw));
     task.done();
     return {

@@ -1,6 +1,6 @@
 import type { Plan } from '../../plan/plan.ts';
 import { glueContainer, withParts } from '../../universal/container.ts';
-import { programsOf } from '../../universal/programs.ts';
+import { payloadOptions } from '../../universal/programs.ts';
 import { writeExecutable } from '../../universal/write-executable.ts';
 import { writePayload } from '../../universal/write-payload.ts';
 import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
@@ -8,6 +8,8 @@ import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
 export interface FatelfOptions {
   /** Programs by the name they are called by; the first is the default. None: the app's own. */
   readonly bins: Readonly<Record<string, string>>;
+  /** zstd's level, 1 to 19. */
+  readonly level?: number;
 }
 
 export const DEFAULT_FATELF_OPTIONS: FatelfOptions = Object.freeze({ bins: Object.freeze({}) });
@@ -26,7 +28,7 @@ export const fatelfEmitter: Emitter<FatelfOptions> = Object.freeze({
     options: FatelfOptions,
     context: EmitContext,
   ): Promise<readonly Artifact[]> => {
-    const payload = await writePayload(plan, programsOf(plan, options.bins), context);
+    const payload = await writePayload(plan, payloadOptions(plan, options), context);
     return withParts(plan, payload, context, async (launchers, trailing) => {
       const container = await glueContainer(launchers, trailing);
       const name = `${plan.app.name}.fatelf`;

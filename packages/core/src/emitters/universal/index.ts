@@ -1,7 +1,7 @@
 import type { Plan } from '../../plan/plan.ts';
 import { concat, streamSource } from '../../universal/byte-streams.ts';
 import { glueContainer, withParts } from '../../universal/container.ts';
-import { programsOf } from '../../universal/programs.ts';
+import { payloadOptions } from '../../universal/programs.ts';
 import { STAGE0_SIZE, type Stage0Record, stage0 } from '../../universal/stage0.ts';
 import { writeExecutable } from '../../universal/write-executable.ts';
 import { writePayload } from '../../universal/write-payload.ts';
@@ -12,6 +12,8 @@ export interface UniversalOptions {
   readonly perHost: boolean;
   /** Programs by the name they are called by; the first is the default. None: the app's own. */
   readonly bins: Readonly<Record<string, string>>;
+  /** zstd's level, 1 to 19. */
+  readonly level?: number;
 }
 
 export const DEFAULT_UNIVERSAL_OPTIONS: UniversalOptions = Object.freeze({
@@ -36,7 +38,7 @@ async function emitUniversal(
   options: UniversalOptions,
   context: EmitContext,
 ): Promise<readonly Artifact[]> {
-  const payload = await writePayload(plan, programsOf(plan, options.bins), context);
+  const payload = await writePayload(plan, payloadOptions(plan, options), context);
   return withParts(plan, payload, context, async (launchers, trailing) => {
     const { signal } = context;
     if (options.perHost) {
