@@ -1,0 +1,99 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  type HostCommand,
+  type HostFile,
+  missingHost,
+  RUNNING_CASES,
+  runOnKernel,
+  SIMULATED_HOSTS,
+} from '@uport/testkit';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { PLATFORMS } from './support/guests.ts';
+import { builtImage } from './support/images.ts';
+import { blobFile, readImages } from './support/layout.ts';
+import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
+import { named } from './support/tools.ts';
+import { start } from './support/uport.ts';
+
+// A start under a simulated CPU takes about a second: one foreign guest goes through all cases, the
+// others through the first.
+const ALL_CASES = (arch: string) => (arch === 'x86_64' ? 'aarch64' : 'x86_64');
+
+/** A platform's root file system, unpacked with nothing of uport's. */
+async function unpack(guest: string, platform: string, folder: string) {
+  const layout = path.join(builtImage(guest).outDir, 'oci');
+  const image = (await readImages(layout)).find((each) => each.platform === platform);
+  if (!image) throw new Error(`${layout} has no ${platform}`);
+  await mkdir(folder, { recursive: true });
+  for (const { digest } of image.manifest.layers) {
+    const args = ['--extract', '--preserve-permissions', '--file', blobFile(layout, digest)];
+    expect(await start('tar', [...args, '--directory', folder])).toMatchObject({ status: 0 });
+  }
+  return image.config.config;
+}
+
+describe.each(SIMULATED_HOSTS)("on $name's kernel", ({ name, arch }) => {
+  const missing = missingHost(name);
+  let folder: string;
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+  });
+  afterAll(() => removeFolder(folder));
+
+  test.skipIf(missing)(
+    named(
+      'every guest runs as an ordinary user, without capabilities, on a read-only root, as first process',
+      missing,
+    ),
+    async () => {
+      const files: Record<string, HostFile> = {};
+      const runs: { guest: string; each: (typeof RUNNING_CASES)[number]; command: HostCommand }[] =
+        [];
+      // The old kernel is there for what the launcher asks of a kernel, not for the guests.
+      const guests = inject('images').filter(
+        ({ guest }) => guest === ALL_CASES(arch) || name === arch,
+      );
+      for (const { guest } of guests) {
+        const root = path.join(folder, guest);
+        const config = await unpack(guest, PLATFORMS[arch] as string, root);
+        files[`/images/${guest}`] = root;
+        for (const each of RUNNING_CASES) {
+          if (guest !== ALL_CASES(arch) && each !== RUNNING_CASES[0]) continue;
+          const command: HostCommand = {
+            argv: [...(config.Entrypoint ?? []), ...each.args],
+            env: [...(config.Env ?? []), ...(guest === arch ? [] : ['UPORT_DEBUG='])],
+            root: `/images/${guest}`,
+            uid: 1000,
+            readOnly: true,
+            pidNamespace: true,
+            noNewPrivileges: true,
+            dropCapabilities: true,
+            withoutProc: each.name === 'exit status 3',
+            ...(each.stdin && { stdin: each.stdin }),
+          };
+          runs.push({ guest, each, command });
+        }
+      }
+      expect(runs.length).toBeGreaterThanOrEqual(RUNNING_CASES.length);
+      const { results } = await runOnKernel(
+        name,
+        files,
+        runs.map(({ command }) => command),
+      );
+      const faults = runs.flatMap(({ guest, each }, index) => {
+        const result = results[index];
+        try {
+          if (!result) throw new Error('it did not run');
+          each.check(result, { guest, argv0: '/app/probe' });
+          return [];
+        } catch (error) {
+          return [`${guest}, ${each.name}: ${error}\n${result?.stderr}`];
+        }
+      });
+      expect(faults).toEqual([]);
+    },
+    400_000,
+  );
+});

@@ -1,0 +1,30 @@
+import { findProgram } from '@uport/testkit';
+
+/** Debian packages of the tools that tests compare with. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  busybox: 'busybox-static',
+  'docker-registry': 'docker-registry',
+  faketime: 'faketime',
+  podman: 'podman',
+  runc: 'runc',
+  skopeo: 'skopeo',
+  umoci: 'umoci',
+};
+
+/** Why a test can't run: the missing tools with the command that brings them. */
+export function missingTools(...names: readonly string[]): string | undefined {
+  const missing = names.filter((name) => !findProgram(name));
+  if (missing.length === 0) return undefined;
+  const packages = missing.map((name) => PACKAGES[name] ?? name);
+  return `${missing.join(', ')} missing: apt-get install ${packages.join(' ')}`;
+}
+
+/** Why a test can't run as an ordinary user. */
+export function notRoot(what: string): string | undefined {
+  return process.getuid?.() === 0 ? undefined : `${what} needs root: run the tests with sudo`;
+}
+
+/** A test's name with the reason why it is skipped. */
+export function named(name: string, reason: string | undefined): string {
+  return reason ? `${name} (${reason})` : name;
+}

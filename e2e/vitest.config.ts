@@ -1,0 +1,10 @@
+import { mergeConfig } from 'vitest/config';
+import shared from '../vitest.config.ts';
+
+export default mergeConfig(shared, {
+  test: {
+    globalSetup: ['support/build-images.ts'],
+    testTimeout: 240_000,
+    maxWorkers: 2,
+  },
+});
