@@ -5,6 +5,7 @@ import {
   describeFatElf,
   describeLayout,
   describeMachine,
+  describeUniversal,
   inspectElf,
   platformName,
 } from '@uport/core';
@@ -18,11 +19,12 @@ export default class Inspect extends BaseCommand {
   static override examples = [
     '<%= config.bin %> inspect ./nqueens',
     '<%= config.bin %> inspect dist/oci --json',
+    '<%= config.bin %> inspect dist/nqueens',
   ];
 
   static override args = {
     file: Args.string({
-      description: 'an ELF file, a FatELF file or an OCI image layout folder',
+      description: 'an ELF file, a universal or FatELF file, or an OCI image layout folder',
       required: true,
     }),
   };
@@ -32,6 +34,8 @@ export default class Inspect extends BaseCommand {
     switch (await artifactKind(args.file)) {
       case 'oci-layout':
         return this.#layout(args.file);
+      case 'universal':
+        return this.#universal(args.file);
       case 'fatelf':
         return this.#fatElf(args.file);
       default:
@@ -96,6 +100,27 @@ export default class Inspect extends BaseCommand {
     }
     for (const fault of fatElf.faults) this.log(`  fault: ${fault.code}  ${fault.message}`);
     return { kind: 'fatelf', file, ...fatElf };
+  }
+
+  async #universal(file: string): Promise<unknown> {
+    const universal = await describeUniversal(file, { signal: this.signal });
+    if (universal === undefined) return this.#fatElf(file);
+    const { app, form, id, size, files, tree } = universal;
+    this.log(`${app}  ${form} file  ${humanSize(size)}  id ${id}`);
+    const part = ({ raw, stored, digest }: { raw: number; stored: number; digest: string }) =>
+      `${humanSize(raw)}, stored as ${humanSize(stored)}  ${digest}`;
+    this.log(`  app: ${files} ${files === 1 ? 'file' : 'files'}  ${part(tree)}`);
+    for (const { name, path } of universal.programs) this.log(`  program ${name}: ${path}`);
+    for (const host of universal.hosts) {
+      this.log(
+        `  ${host.host}  launcher ${humanSize(host.launcher.size)}  ${host.launcher.digest}`,
+      );
+      for (const emulator of host.emulators) {
+        this.log(`    qemu-${emulator.guest} ${emulator.version ?? '?'}  ${part(emulator)}`);
+      }
+      for (const slice of host.slices) this.log(`    native ${slice.path}  ${part(slice)}`);
+    }
+    return { kind: 'universal', file, ...universal };
   }
 
   async #layout(dir: string): Promise<unknown> {

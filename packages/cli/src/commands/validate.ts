@@ -15,7 +15,7 @@ export default class Validate extends BaseCommand {
 
   static override args = {
     artifact: Args.string({
-      description: 'an OCI image layout folder or a FatELF file',
+      description: 'an OCI image layout folder, a universal or a FatELF file',
       required: true,
     }),
   };

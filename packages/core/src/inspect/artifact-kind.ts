@@ -1,13 +1,17 @@
 import { open, stat } from 'node:fs/promises';
 import { UportError } from '@uport/errors';
 import { systemError } from '../system-error.ts';
+import { FOOTER_SIZE, hasFooter } from '../universal/payload-index.ts';
+import { STAGE0_START } from '../universal/stage0.ts';
 
 /** What a path holds, by the look of it; the one who reads it still has to check. */
-export type ArtifactKind = 'oci-layout' | 'fatelf' | 'elf' | 'unknown';
+export type ArtifactKind = 'oci-layout' | 'universal' | 'fatelf' | 'elf' | 'unknown';
 
 /** What files of a kind start with. */
 const STARTS: readonly (readonly [kind: ArtifactKind, bytes: Buffer])[] = [
   ['elf', Buffer.from('\x7fELF', 'latin1')],
+  // One that was cut short has no footer.
+  ['universal', Buffer.from(STAGE0_START)],
   ['fatelf', Buffer.from('\xfa\x70\x0e\x1f', 'latin1')],
 ];
 
@@ -20,7 +24,9 @@ export async function artifactKind(path: string): Promise<ArtifactKind> {
     if (status.isDirectory()) return 'oci-layout';
     // Looked at before opening: a FIFO would block.
     if (!status.isFile()) throw notAFile(path);
-    const start = await readStart(path);
+    const { start, end } = await readEnds(path, status.size);
+    // Whatever it starts with: a script, a FatELF header or a launcher.
+    if (hasFooter(end)) return 'universal';
     const found = STARTS.find(([, bytes]) => start.subarray(0, bytes.length).equals(bytes));
     return found?.[0] ?? 'unknown';
   } catch (error) {
@@ -28,12 +34,17 @@ export async function artifactKind(path: string): Promise<ArtifactKind> {
   }
 }
 
-async function readStart(file: string): Promise<Buffer> {
+async function readEnds(file: string, size: number): Promise<{ start: Buffer; end: Buffer }> {
   const handle = await open(file);
   try {
-    const bytes = Buffer.alloc(LONGEST);
-    const { bytesRead } = await handle.read(bytes, 0, LONGEST, 0);
-    return bytes.subarray(0, bytesRead);
+    const read = async (length: number, at: number) => {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, at);
+      return buffer.subarray(0, bytesRead);
+    };
+    return {
+      start: await read(LONGEST, 0),
+      end: await read(FOOTER_SIZE, Math.max(0, size - FOOTER_SIZE)),
+    };
   } finally {
     await handle.close();
   }

@@ -2,6 +2,7 @@ import { UportError } from '@uport/errors';
 import { validateFile } from '@uport/fatelf/files';
 import type { Progress } from '../model/progress.ts';
 import { validateLayout } from '../oci/validate.ts';
+import { validateUniversal } from '../universal/validate-universal.ts';
 import { type ArtifactKind, artifactKind } from './artifact-kind.ts';
 
 export interface ArtifactFault {
@@ -25,6 +26,7 @@ type Validator = (
 /** A kind that is not here has nothing that could be checked. */
 const VALIDATORS: Readonly<Partial<Record<ArtifactKind, Validator>>> = {
   'oci-layout': validateLayout,
+  universal: validateUniversal,
   fatelf: async (file, { signal }) =>
     (await validateFile(file, signal)).map(({ code, where, message }) => ({
       code,

@@ -42,7 +42,8 @@ const WINDOW = 32 << 10;
  * twentieth of the speed.
  */
 function gzip(level: number): BlockCompressor {
-  let dictionary: Buffer | undefined;
+  const window = Buffer.allocUnsafeSlow(WINDOW);
+  let held = 0;
   let crc = 0;
   let size = 0;
   return {
@@ -51,12 +52,14 @@ function gzip(level: number): BlockCompressor {
     // No time, no name, unknown operating system.
     begin: () => Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff),
     compress(block) {
-      const before = dictionary;
-      dictionary = Buffer.from(block.subarray(Math.max(0, block.length - WINDOW)));
       crc = zlib.crc32(block, crc);
       size += block.length;
-      if (looksIncompressible(block)) return storedBlocks(block);
-      return deflateBlock(block, level, before);
+      // zlib takes its copy of the dictionary before the call returns.
+      const done = looksIncompressible(block)
+        ? storedBlocks(block)
+        : deflateBlock(block, level, window.subarray(0, held));
+      held = block.copy(window, 0, Math.max(0, block.length - WINDOW));
+      return done;
     },
     end() {
       // An empty final block with fixed codes closes the deflate stream.
@@ -72,15 +75,15 @@ function gzip(level: number): BlockCompressor {
 function deflateBlock(
   block: Buffer,
   level: number,
-  dictionary: Buffer | undefined,
+  dictionary: Buffer,
 ): Promise<readonly Uint8Array[]> {
   const options = {
     level,
     memLevel: 9,
     finishFlush: zlib.constants.Z_SYNC_FLUSH,
-    // Room for the whole answer, or the pool is asked several times.
-    chunkSize: block.length + (block.length >> 8) + 1024,
-    ...(dictionary && { dictionary }),
+    // Half a block: room for most answers in one go, and less garbage than a whole one.
+    chunkSize: 64 << 10,
+    ...(dictionary.length > 0 && { dictionary }),
   };
   return new Promise((resolve, reject) => {
     zlib.deflateRaw(block, options, (error, result) => (error ? reject(error) : resolve([result])));
@@ -131,12 +134,12 @@ function zstd(level: number): BlockCompressor {
   const { ZSTD_c_compressionLevel, ZSTD_c_checksumFlag } = zlib.constants;
   return {
     mediaType: OCI_LAYER_ZSTD,
-    blockSize: 4 << 20,
+    blockSize: 2 << 20,
     begin: () => new Uint8Array(0),
     compress(block) {
       const options = {
         params: { [ZSTD_c_compressionLevel]: level, [ZSTD_c_checksumFlag]: 1 },
-        chunkSize: block.length + (block.length >> 7) + 1024,
+        chunkSize: 512 << 10,
       };
       return new Promise((resolve, reject) => {
         zlib.zstdCompress(block, options, (error, result) =>

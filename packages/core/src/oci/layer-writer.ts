@@ -29,8 +29,8 @@ export interface WriteLayerOptions {
 
 /** Node's thread pool has four threads unless told otherwise; one is left to read and write files. */
 const COMPRESSING = Math.min(Math.max(availableParallelism(), 2), 3);
-/** Blocks that may wait for an earlier one that takes longer. */
-const WAITING = 8;
+/** Bytes in blocks that may wait for an earlier one that takes longer. */
+const WAITING = 4 << 20;
 
 /**
  * Writes the entries as a compressed layer to a new file. Needs a few MiB whatever the size. On
@@ -84,7 +84,7 @@ export async function writeLayer(
         );
         running.add(settled);
         queue.push({ block, done });
-        while (queue.length > WAITING) await shift();
+        while (queue.length > COMPRESSING + WAITING / compressor.blockSize) await shift();
         // Timers, signals and finished blocks have their turn.
         await nextTurn();
         while (running.size >= COMPRESSING) await Promise.race(running);

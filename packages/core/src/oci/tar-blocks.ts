@@ -1,5 +1,5 @@
 // Writes a tar as blocks of one size, each file checked against its digest on the way.
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { UportError } from '@uport/errors';
 import { displayBytes } from '../model/byte-path.ts';
@@ -102,15 +102,18 @@ export function* tarBlocks(
     try {
       const stat = fstatSync(fd);
       if (!stat.isFile() || stat.size !== size) throw changed(path, content.file);
-      const hash = createHash('sha256');
+      // Most files fit into what is left of the block.
+      const whole = size < blockSize - used ? block.subarray(used, used + size) : undefined;
+      const running = whole ? undefined : createHash('sha256');
       for (let left = size; left > 0; ) {
         const got = readSync(fd, block, used, Math.min(left, blockSize - used), null);
         if (got === 0) throw changed(path, content.file);
-        hash.update(block.subarray(used, used + got));
+        running?.update(block.subarray(used, used + got));
         left -= got;
         yield* advance(got);
       }
-      if (`sha256:${hash.digest('hex')}` !== content.digest) throw changed(path, content.file);
+      const hex = whole ? hash('sha256', whole, 'hex') : running?.digest('hex');
+      if (`sha256:${hex}` !== content.digest) throw changed(path, content.file);
     } finally {
       closeSync(fd);
     }

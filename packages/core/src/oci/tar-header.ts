@@ -123,7 +123,8 @@ interface UstarFields {
 }
 
 function ustar(fields: UstarFields): Buffer {
-  const block = Buffer.alloc(TAR_BLOCK);
+  // From the shared pool: thousands of separate allocations would wait for the collector.
+  const block = Buffer.allocUnsafe(TAR_BLOCK).fill(0);
   block.write(fields.name, 0, NAME, 'latin1');
   block.write(fields.mode, 100, 7, 'latin1');
   block.write(fields.uid, 108, 7, 'latin1');

@@ -83,6 +83,11 @@ export function encodeFooter(footer: PayloadFooter): Buffer {
   return bytes;
 }
 
+/** Whether these last 96 bytes of a file say that it has a payload. */
+export function hasFooter(bytes: Buffer): boolean {
+  return bytes.length === FOOTER_SIZE && bytes.toString('latin1', 0, 8) === FOOTER_MAGIC;
+}
+
 /**
  * Reads the last 96 bytes of a file.
  *
@@ -90,9 +95,7 @@ export function encodeFooter(footer: PayloadFooter): Buffer {
  * @throws UportError UPORT_PAYLOAD_INVALID when it has a damaged one
  */
 export function parseFooter(bytes: Buffer, fileSize: number): PayloadFooter | undefined {
-  if (bytes.length !== FOOTER_SIZE || bytes.toString('latin1', 0, 8) !== FOOTER_MAGIC) {
-    return undefined;
-  }
+  if (!hasFooter(bytes)) return undefined;
   if (bytes.readUInt32LE(8) !== VERSION || bytes.readUInt32LE(12) !== 0) {
     throw invalid('its footer has another version than 1');
   }

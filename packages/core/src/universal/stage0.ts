@@ -2,6 +2,9 @@
 export const STAGE0_SIZE = 8192;
 const BLOCK = 4096;
 
+/** What the script begins with. */
+export const STAGE0_START = '#!/bin/sh\n# One program for every CPU, made by uport.';
+
 /** A host's record, as the script needs it; offset and size in bytes, in the whole file. */
 export interface Stage0Record {
   readonly host: string;
@@ -40,8 +43,7 @@ export function stage0(id: string, records: readonly Stage0Record[]): Buffer {
     const count = Math.ceil(size / BLOCK);
     return `${PATTERNS[host]}) UPORT_h=${host} UPORT_s=${skip} UPORT_n=${count};;`;
   });
-  const script = `#!/bin/sh
-# One program for every CPU, made by uport. Below this script lie a FatELF container and its payload.
+  const script = `${STAGE0_START} Below this script lie a FatELF container and its payload.
 # UPORT_INFO=1 tells what is inside, UPORT_EXTRACT=DIR unpacks it, UPORT_DEBUG=1 tells what is done.
 # uport-universal 1 ${STAGE0_SIZE}
 UPORT_0=$0

@@ -18,12 +18,12 @@ export interface UniversalFault {
 
 /**
  * All faults of a universal, FatELF or single-host file that uport made: script, container, launchers
- * against their digests, every blob unpacked. Undefined for a file without a payload.
+ * against their digests, every blob unpacked.
  */
 export async function validateUniversal(
   file: string,
   options: { readonly signal?: AbortSignal } = {},
-): Promise<readonly UniversalFault[] | undefined> {
+): Promise<readonly UniversalFault[]> {
   const signal = options.signal ?? new AbortController().signal;
   const handle = await open(file, 'r');
   try {
@@ -37,14 +37,17 @@ export async function validateUniversal(
 async function faultsOf(
   source: ByteSource,
   signal: AbortSignal,
-): Promise<readonly UniversalFault[] | undefined> {
+): Promise<readonly UniversalFault[]> {
   let file: UniversalFile | undefined;
   try {
     file = await readUniversal(source);
   } catch (error) {
     return [asFault(error, 'the file')];
   }
-  if (file === undefined) return undefined;
+  if (file === undefined) {
+    const message = 'it has no payload at its end';
+    return [{ code: 'UPORT_PAYLOAD_INVALID', where: 'the file', message }];
+  }
   const faults: UniversalFault[] = [];
   if (file.containerOffset !== undefined) {
     const part = partOf(source, file.containerOffset, source.size - file.containerOffset);
