@@ -31,6 +31,7 @@ export * from './nix/index.ts';
 export * from './oci/index.ts';
 export * from './plan/arch-matrix.ts';
 export * from './plan/plan.ts';
+export { type BundleOptions, type BundleResult, bundleQemu } from './qemu/bundle.ts';
 export * from './qemu/index.ts';
 export * from './registry/index.ts';
 export { hostArch } from './run/host-arch.ts';
