@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UportError } from '@uport/errors';
@@ -91,7 +91,7 @@ class Scanner {
   }
 
   async #entry(disk: Buffer, path: BytePath): Promise<void> {
-    await this.#work(ENTRY_COST);
+    await this.#turn(ENTRY_COST);
     const stat = lstatSync(disk, { bigint: true });
     const mode = Number(stat.mode) & 0o7777;
     if (stat.isDirectory()) return this.folder(disk, path);
@@ -122,38 +122,53 @@ class Scanner {
   }
 
   async file(disk: Buffer, path: BytePath, mode: number): Promise<void> {
-    const hash = createHash('sha256');
-    const { size, head } = await this.#hashFile(disk, hash);
-    const digest = sha256Digest(hash.digest('hex'));
+    const { size, head, digest } = await this.#readFile(disk);
     this.#entries.push({ type: 'file', path, mode, size, digest });
     if (!this.#files.has(digest)) this.#files.set(digest, disk);
     if (isProgram(head)) this.#programs.set(path, head);
   }
 
-  async #hashFile(disk: Buffer, hash: Hash): Promise<{ size: number; head: Buffer }> {
+  async #readFile(disk: Buffer): Promise<{ size: number; head: Buffer; digest: Digest }> {
     this.#context.signal.throwIfAborted();
     const fd = openFile(disk);
     try {
-      let size = 0;
-      let head = Buffer.alloc(0);
-      for (;;) {
-        const bytesRead = readSync(fd, this.#buffer, 0, READ_SIZE, null);
-        if (bytesRead === 0) break;
-        const chunk = this.#buffer.subarray(0, bytesRead);
-        if (size === 0) head = Buffer.from(chunk.subarray(0, HEAD_SIZE));
-        hash.update(chunk);
-        size += bytesRead;
-        this.#context.task.advance(bytesRead);
-        await this.#work(bytesRead);
+      let piece = this.#readPiece(fd);
+      let size = piece.length;
+      const head = Buffer.from(piece.subarray(0, HEAD_SIZE));
+      // A hash object for each of thousands of small files would fill the memory with garbage.
+      if (size < READ_SIZE) {
+        const digest = sha256Digest(hash('sha256', piece, 'hex'));
+        this.#context.task.advance(size);
+        await this.#turn(size);
+        return { size, head, digest };
       }
-      return { size, head };
+      const running = createHash('sha256');
+      while (piece.length > 0) {
+        running.update(piece);
+        this.#context.task.advance(piece.length);
+        await this.#turn(piece.length);
+        piece = this.#readPiece(fd);
+        size += piece.length;
+      }
+      return { size, head, digest: sha256Digest(running.digest('hex')) };
     } finally {
       closeSync(fd);
     }
   }
 
-  async #work(bytes: number): Promise<void> {
-    this.#sinceTurn += bytes;
+  /** A whole buffer, less only at the end of the file. */
+  #readPiece(fd: number): Buffer {
+    let used = 0;
+    while (used < READ_SIZE) {
+      const got = readSync(fd, this.#buffer, used, READ_SIZE - used, null);
+      if (got === 0) break;
+      used += got;
+    }
+    return this.#buffer.subarray(0, used);
+  }
+
+  async #turn(cost: number): Promise<void> {
+    this.#sinceTurn += cost;
     if (this.#sinceTurn < TURN) return;
     this.#sinceTurn = 0;
     await nextTurn();
