@@ -6,7 +6,8 @@
 //   --mirror URL                      Debian mirror; default $UPORT_DEBIAN_MIRROR, then apt's own
 //   --strict                          with --check: a missing toolchain is a failure too
 //
-// scripts/toolchain.lock.json pins the compilers' versions and the musl packages' digests.
+// scripts/toolchain.lock.json pins the compilers' versions, and the digests of the musl packages and
+// of zstd's sources.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -66,7 +67,9 @@ function toolchainGaps(host) {
     if (found === undefined) gaps.missing.push(`${name}=${version}`);
     else if (found !== version) gaps.other.push(`${name} is ${found}, locked is ${version}`);
   }
-  if (!existsSync('/usr/bin/make')) gaps.missing.push('make');
+  for (const tool of ['make', 'xz']) {
+    if (!existsSync(`/usr/bin/${tool}`)) gaps.missing.push(tool === 'xz' ? 'xz-utils' : tool);
+  }
   return gaps;
 }
 
@@ -86,8 +89,8 @@ function aptMirrors() {
 
 class NotFetched extends Error {}
 
-/** The musl package of a host, from the cache or the first place that has these very bytes. */
-async function fetchMusl({ path, size, sha256: digest, sha1 }) {
+/** A file of Debian's archive, from the cache or the first place that has these very bytes. */
+async function fetchPinned({ path, size, sha256: digest, sha1 }) {
   const file = join(cache, path.split('/').at(-1));
   if (existsSync(file) && sha256(readFileSync(file)) === digest) return file;
   const mirror = options.mirror ?? process.env.UPORT_DEBIAN_MIRROR;
@@ -119,14 +122,17 @@ async function fetchMusl({ path, size, sha256: digest, sha1 }) {
 /** Compiles for one host in a folder of its own; returns the launcher's bytes. */
 async function build(host) {
   const { compiler, triplet, cflags, musl } = lock.hosts[host];
-  const archive = await fetchMusl(musl);
+  const archive = await fetchPinned(musl);
+  const sources = await fetchPinned(lock.zstd);
   const work = mkdtempSync(join(tmpdir(), 'uport-launcher-'));
   try {
     run('dpkg-deb', ['-x', archive, join(work, 'musl')]);
+    run('tar', ['-xJf', sources, '-C', work, `${lock.zstd.folder}/lib`]);
     const common = [
       `HOST_CFLAGS=${cflags.join(' ')}`,
       `MUSL_INCLUDE=${join(work, 'musl/usr/include', musl.triplet)}`,
       `MUSL_LIB=${join(work, 'musl/usr/lib', musl.triplet)}`,
+      `ZSTD=${join(work, lock.zstd.folder)}`,
       `OUT=${work}`,
     ];
     // Where Debian's musl was assembled with newer relocations than bookworm's GNU ld knows, or

@@ -5,5 +5,7 @@ export {
   type Manifest,
   type ManifestCpu,
   type ManifestEmulator,
+  type ManifestProgram,
+  type ManifestUnpacked,
   parseManifest,
 } from './manifest.ts';

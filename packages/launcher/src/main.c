@@ -4,10 +4,13 @@
  *   launch [--manifest FILE] [--argv0 NAME] [--default-signals] [--] PROGRAM [ARG...]
  *   launch [--manifest FILE] --print-manifest
  *   launch --probe
+ *   launch --unpack|--unpacked FILE ARGV0 [ARG...]
+ *
+ * With a payload at its own end it takes no options: all arguments are the app's.
  *
  * It needs nothing of the host's userland, not even /proc. Reading order: main.c (this file),
  * settings.c, manifest.c, start.c (which way), target.c and shebang.c (what is to be started),
- * init.c (as PID 1). */
+ * init.c (as PID 1). For universal files: universal.c, unpack.c, payload.c, blob.c, cache.c. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +21,7 @@
 #include "self.h"
 #include "settings.h"
 #include "start.h"
+#include "universal.h"
 
 struct options {
   const char *manifest;
@@ -76,32 +80,60 @@ static void become_app(void) {
   die_of(&failure);
 }
 
-int main(int argc, char **argv) {
-  (void)argc;
-  static struct manifest manifest;
-  struct settings settings;
+/* Whether this start is one of a universal file, and what it is given. */
+static bool is_universal(int argc, char **argv, struct universal *universal) {
+  static struct payload payload;
+  if (argc > 0 && find_own_payload(&payload)) {
+    *universal = (struct universal){.file = payload.file, .payload = &payload, .argv = argv};
+    return true;
+  }
+  bool unpack = argc > 3 && strcmp(argv[1], "--unpack") == 0;
+  bool unpacked = argc > 3 && strcmp(argv[1], "--unpacked") == 0;
+  if (unpack) use_temporary_launcher();
+  if (unpack || unpacked) {
+    *universal = (struct universal){
+        .file = argv[2], .lies_unpacked = unpacked, .argv = argv + 3};
+  }
+  return unpack || unpacked;
+}
+
+/* What the command line asks for; returns whether there is an app to start. */
+static bool read_command_line(char **argv, struct manifest *manifest) {
   struct options options = {0};
-  take_settings(&settings);
   read_options(argv, &options);
 
   bool named = options.manifest != NULL;
-  read_manifest(named ? options.manifest : beside_self("manifest"), named, &manifest);
+  read_manifest(named ? options.manifest : beside_self("manifest"), named, manifest);
   if (options.print_manifest) {
-    if (!manifest.file) die(STATUS_OWN_FAULT, "no manifest is there, name one with --manifest", NULL);
-    print_manifest(&manifest);
-    return 0;
+    if (!manifest->file) {
+      die(STATUS_OWN_FAULT, "no manifest is there, name one with --manifest", NULL);
+    }
+    print_manifest(manifest);
+    return false;
   }
   if (!options.rest[0]) {
     die(STATUS_OWN_FAULT, "no program is named, use: launch [--manifest FILE] [--argv0 NAME] "
         "[--default-signals] [--] PROGRAM [ARG...]", NULL);
   }
-
   if (options.default_signals) reset_signals();
   start.program = options.rest[0];
   start.argv = options.rest;
   if (options.argv0) start.argv[0] = (char *)options.argv0;
+  start.manifest = manifest;
+  return true;
+}
+
+int main(int argc, char **argv) {
+  static struct manifest manifest;
+  struct settings settings;
+  struct universal universal;
+  take_settings(&settings);
   start.preference = settings.preference;
-  start.manifest = &manifest;
+  if (is_universal(argc, argv, &universal)) {
+    prepare_app(&universal, &settings, &manifest, &start);
+  } else if (!read_command_line(argv, &manifest)) {
+    return 0;
+  }
   if (getpid() == 1) return run_as_init(become_app);
   become_app();
 }

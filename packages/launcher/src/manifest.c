@@ -1,5 +1,4 @@
-/* The launcher's manifest. One value has one spelling: anything else is refused, so that this
- * reader and the one in TypeScript cannot disagree. */
+/* The launcher's manifest. */
 #include "manifest.h"
 
 #include <errno.h>
@@ -11,126 +10,58 @@
 #include "message.h"
 
 static const char first_line[] = "uport-manifest 1";
+static const char advice[] =
+    "; this package is damaged or newer than its launcher, build it again";
 
-struct reader {
-  const char *file;
-  char *at;        /* the next byte */
-  char *end;       /* the newline that ends this line */
-  unsigned line;   /* counted from 1 */
-};
+/* One more than can be in a good file, so that a larger one is noticed; one for fields.h. */
+static char bytes[MANIFEST_SIZE_MAX + 2];
 
-__attribute__((noreturn)) static void broken(const struct reader *reader, const char *what) {
-  die(STATUS_OWN_FAULT, reader->file, ": line ", decimal(reader->line), ": ", what,
-      "; this package is damaged or newer than its launcher, build it again", NULL);
+void read_emulator_cpu(struct fields *fields, struct emulator *emulator) {
+  emulator->name = name_field(fields);
+  emulator->cpu.machine = (uint16_t)number_field(fields, 0xffff);
+  emulator->cpu.class = choice_field(fields, "32", "64", "class that is neither 32 nor 64");
+  emulator->cpu.data = choice_field(fields, "lsb", "msb", "byte order that is neither lsb nor msb");
+  emulator->flags_mask = (uint32_t)number_field(fields, 0xffffffff);
+  emulator->flags_value = (uint32_t)number_field(fields, 0xffffffff);
+  if (emulator->flags_value & ~emulator->flags_mask) broken(fields, "flags outside their mask");
 }
 
-/* The next field of the line, ended with NUL in place; NULL at the end of the line. */
-static char *next_field(struct reader *reader) {
-  if (reader->at > reader->end) return NULL;
-  char *field = reader->at;
-  char *space = memchr(field, ' ', (size_t)(reader->end - field));
-  char *stop = space ? space : reader->end;
-  if (stop == field) broken(reader, "empty field");
-  for (char *byte = field; byte < stop; byte++) {
-    if (*byte < 0x21 || *byte > 0x7e) broken(reader, "byte that is not percent-encoded");
-  }
-  *stop = '\0';
-  reader->at = stop + 1;
-  return field;
-}
-
-static char *need_field(struct reader *reader, const char *what) {
-  char *field = next_field(reader);
-  if (!field) broken(reader, what);
-  return field;
-}
-
-static uint32_t number_field(struct reader *reader, uint32_t max) {
-  const char *field = need_field(reader, "too few fields");
-  uint64_t value = 0;
-  if (field[0] == '0' && field[1] != '\0') broken(reader, "number with a leading zero");
-  for (const char *digit = field; *digit; digit++) {
-    if (*digit < '0' || *digit > '9') broken(reader, "field that must be a decimal number");
-    value = value * 10 + (uint64_t)(*digit - '0');
-    if (value > max) broken(reader, "number out of range");
-  }
-  return (uint32_t)value;
-}
-
-static uint8_t choice_field(struct reader *reader, const char *one, const char *two,
-                            const char *what) {
-  const char *field = need_field(reader, "too few fields");
-  if (strcmp(field, one) == 0) return 1;
-  if (strcmp(field, two) == 0) return 2;
-  broken(reader, what);
-}
-
-static int hex_digit(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
-  return -1;
-}
-
-static bool stands_for_itself(unsigned char byte) {
-  return byte >= 0x21 && byte <= 0x7e && byte != '%';
-}
-
-/* Undoes the percent-encoding, in place. A field that is only `%` is the empty string. */
-static void decode(const struct reader *reader, char *field) {
-  if (strcmp(field, "%") == 0) {
-    *field = '\0';
-    return;
-  }
-  char *to = field;
-  for (const char *from = field; *from; to++) {
-    if (*from != '%') {
-      *to = *from++;
-      continue;
-    }
-    int high = hex_digit(from[1]);
-    int low = high < 0 ? -1 : hex_digit(from[2]);
-    if (low < 0) broken(reader, "% without two upper-case hex digits");
-    unsigned char byte = (unsigned char)(high << 4 | low);
-    if (byte == 0) broken(reader, "NUL byte");
-    if (stands_for_itself(byte)) broken(reader, "percent-encoded byte that needs no encoding");
-    *to = (char)byte;
-    from += 3;
-  }
-  *to = '\0';
-  if (to - field > VALUE_SIZE_MAX) broken(reader, "value of more than 4095 bytes");
-}
-
-static const char *name_field(struct reader *reader) {
-  const char *field = need_field(reader, "too few fields");
-  for (const char *byte = field; *byte; byte++) {
-    bool letter = (*byte | 0x20) >= 'a' && (*byte | 0x20) <= 'z';
-    bool digit = *byte >= '0' && *byte <= '9';
-    if (!letter && !digit && *byte != '_' && *byte != '-') broken(reader, "name with other bytes than A-Z a-z 0-9 _ -");
-    if (byte - field >= NAME_SIZE_MAX) broken(reader, "name of more than 32 bytes");
-  }
-  return field;
-}
-
-static void read_emulator(struct reader *reader, struct manifest *manifest) {
-  if (manifest->emulator_count == EMULATORS_MAX) broken(reader, "more than 64 emulators");
-  struct emulator *emulator = &manifest->emulators[manifest->emulator_count++];
-  emulator->name = name_field(reader);
-  emulator->cpu.machine = (uint16_t)number_field(reader, 0xffff);
-  emulator->cpu.class = choice_field(reader, "32", "64", "class that is neither 32 nor 64");
-  emulator->cpu.data = choice_field(reader, "lsb", "msb", "byte order that is neither lsb nor msb");
-  emulator->flags_mask = number_field(reader, 0xffffffff);
-  emulator->flags_value = number_field(reader, 0xffffffff);
-  if (emulator->flags_value & ~emulator->flags_mask) broken(reader, "flags outside their mask");
-  char *path = need_field(reader, "too few fields");
-  decode(reader, path);
-  if (*path == '\0') broken(reader, "empty path");
-  emulator->path = path;
+void read_emulator_args(struct fields *fields, struct emulator *emulator) {
   emulator->arg_count = 0;
-  for (char *arg; (arg = next_field(reader)) != NULL;) {
-    if (emulator->arg_count == EMULATOR_ARGS_MAX) broken(reader, "more than 32 arguments");
-    decode(reader, arg);
-    emulator->args[emulator->arg_count++] = arg;
+  for (char *arg; (arg = next_field(fields)) != NULL;) {
+    if (emulator->arg_count == EMULATOR_ARGS_MAX) broken(fields, "more than 32 arguments");
+    emulator->args[emulator->arg_count++] = decode_field(fields, arg);
   }
+}
+
+static const char *path_field(struct fields *fields) {
+  char *path = decode_field(fields, need_field(fields));
+  if (*path == '\0') broken(fields, "empty path");
+  return path;
+}
+
+static void read_emulator(struct fields *fields, struct manifest *manifest) {
+  if (manifest->emulator_count == EMULATORS_MAX) broken(fields, "more than 64 emulators");
+  struct emulator *emulator = &manifest->emulators[manifest->emulator_count++];
+  read_emulator_cpu(fields, emulator);
+  emulator->path = path_field(fields);
+  read_emulator_args(fields, emulator);
+}
+
+static void read_program(struct fields *fields, struct manifest *manifest) {
+  if (manifest->program_count == PROGRAMS_MAX) broken(fields, "more than 512 programs");
+  struct program *program = &manifest->programs[manifest->program_count++];
+  program->name = decode_field(fields, need_field(fields));
+  program->path = path_field(fields);
+  need_end(fields);
+}
+
+static void read_unpacked(struct fields *fields, struct manifest *manifest) {
+  if (manifest->unpacked_count == UNPACKED_MAX) broken(fields, "more than 1024 unpacked files");
+  struct unpacked *unpacked = &manifest->unpacked[manifest->unpacked_count++];
+  unpacked->path = path_field(fields);
+  unpacked->size = number_field(fields, NUMBER_MAX);
+  need_end(fields);
 }
 
 /* The folder part of a path, with its slash. */
@@ -139,10 +70,53 @@ static const char *folder_of(const char *file) {
   return slash ? copy_bytes(file, (size_t)(slash - file) + 1) : "";
 }
 
-void read_manifest(const char *file, bool required, struct manifest *manifest) {
-  static char bytes[MANIFEST_SIZE_MAX + 1];
+static void read_text(struct fields *fields, struct manifest *manifest) {
+  if (fields->stop - fields->next > MANIFEST_SIZE_MAX) {
+    fields->line = 1;
+    broken(fields, "more than 65536 bytes in all");
+  }
+  need_first_line(fields, first_line);
+  while (next_line(fields)) {
+    const char *keyword = need_field(fields);
+    if (strcmp(keyword, "emulator") == 0 && manifest->program_count == 0 &&
+        manifest->unpacked_count == 0) {
+      read_emulator(fields, manifest);
+    } else if (strcmp(keyword, "program") == 0 && manifest->unpacked_count == 0) {
+      read_program(fields, manifest);
+    } else if (strcmp(keyword, "unpacked") == 0) {
+      read_unpacked(fields, manifest);
+    } else {
+      broken(fields, "keyword that is unknown or out of order");
+    }
+  }
+}
+
+/* All of an opened file, as far as the buffer goes, or -1. */
+static ssize_t read_all(int descriptor) {
+  size_t size = 0;
+  ssize_t got = 1;
+  while (got > 0 && size <= MANIFEST_SIZE_MAX) {
+    got = read(descriptor, bytes + size, MANIFEST_SIZE_MAX + 1 - size);
+    if (got > 0) size += (size_t)got;
+  }
+  return got < 0 ? -1 : (ssize_t)size;
+}
+
+static void clear(struct manifest *manifest) {
   manifest->file = NULL;
   manifest->emulator_count = 0;
+  manifest->program_count = 0;
+  manifest->unpacked_count = 0;
+}
+
+static void finish(struct manifest *manifest, const char *file) {
+  manifest->file = file;
+  manifest->folder = folder_of(file);
+  debug("manifest ", file, " has ", decimal(manifest->emulator_count), " emulators", NULL);
+}
+
+void read_manifest(const char *file, bool required, struct manifest *manifest) {
+  clear(manifest);
   int descriptor = file ? open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
   if (descriptor < 0) {
     if (!file || (!required && errno == ENOENT)) {
@@ -152,39 +126,37 @@ void read_manifest(const char *file, bool required, struct manifest *manifest) {
     die(STATUS_OWN_FAULT, file, ": cannot be opened (", error_name(errno),
         "), give a manifest that can be read", NULL);
   }
-  size_t size = 0;
-  for (ssize_t got; size < sizeof bytes; size += (size_t)got) {
-    got = read(descriptor, bytes + size, sizeof bytes - size);
-    if (got < 0) {
-      die(STATUS_OWN_FAULT, file, ": cannot be read (", error_name(errno),
-          "), give a manifest that can be read", NULL);
-    }
-    if (got == 0) break;
+  ssize_t size = read_all(descriptor);
+  if (size < 0) {
+    die(STATUS_OWN_FAULT, file, ": cannot be read (", error_name(errno),
+        "), give a manifest that can be read", NULL);
   }
   close(descriptor);
+  struct fields fields;
+  start_fields(&fields, file, advice, bytes, (size_t)size);
+  read_text(&fields, manifest);
+  finish(manifest, file);
+}
 
-  struct reader reader = {.file = file, .at = bytes, .line = 1};
-  if (size > MANIFEST_SIZE_MAX) broken(&reader, "more than 65536 bytes in all");
-  for (char *line = bytes, *stop = bytes + size; line < stop || reader.line == 1; reader.line++) {
-    reader.at = line;
-    reader.end = memchr(line, '\n', (size_t)(stop - line));
-    if (!reader.end) broken(&reader, "no newline at its end");
-    line = reader.end + 1;
-    if (reader.line == 1) {
-      *reader.end = '\0';
-      if (strlen(reader.at) != (size_t)(reader.end - reader.at) ||
-          strcmp(reader.at, first_line) != 0) {
-        broken(&reader, "not `uport-manifest 1`");
-      }
-      continue;
-    }
-    const char *keyword = need_field(&reader, "no keyword");
-    if (strcmp(keyword, "emulator") != 0) broken(&reader, "unknown keyword");
-    read_emulator(&reader, manifest);
+bool read_folder_manifest(int folder, const char *path, struct manifest *manifest) {
+  clear(manifest);
+  int descriptor = openat(folder, "manifest", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (descriptor < 0) return false;
+  ssize_t size = read_all(descriptor);
+  close(descriptor);
+  if (size < 0) return false;
+  const char *file = concatenate(path, "manifest", "");
+  struct fields fields;
+  start_fields(&fields, file, advice, bytes, (size_t)size);
+  jmp_buf damaged;
+  fields.broken = &damaged;
+  if (setjmp(damaged) != 0) {
+    clear(manifest);
+    return false;
   }
-  manifest->file = file;
-  manifest->folder = folder_of(file);
-  debug("manifest ", file, " has ", decimal(manifest->emulator_count), " emulators", NULL);
+  read_text(&fields, manifest);
+  finish(manifest, file);
+  return true;
 }
 
 const struct emulator *find_emulator(const struct manifest *manifest, const struct elf *elf) {
@@ -198,58 +170,64 @@ const struct emulator *find_emulator(const struct manifest *manifest, const stru
   return NULL;
 }
 
-static void print(const char *text, size_t size) {
-  while (size > 0) {
-    ssize_t written = write(STDOUT_FILENO, text, size);
-    if (written <= 0) die(STATUS_OWN_FAULT, "standard output: cannot be written", NULL);
-    text += written;
-    size -= (size_t)written;
+const struct program *find_program(const struct manifest *manifest, const char *argv0) {
+  const char *slash = strrchr(argv0, '/');
+  const char *name = slash ? slash + 1 : argv0;
+  for (unsigned i = 0; i < manifest->program_count; i++) {
+    if (strcmp(manifest->programs[i].name, name) == 0) return &manifest->programs[i];
   }
+  return manifest->program_count > 0 ? &manifest->programs[0] : NULL;
 }
 
-static char *put_text(char *to, const char *text) {
-  *to++ = ' ';
-  size_t size = strlen(text);
-  memcpy(to, text, size);
+static char *start_line(char *to, const char *end, const char *keyword) {
+  size_t size = strlen(keyword);
+  if (!to || (size_t)(end - to) < size) return NULL;
+  memcpy(to, keyword, size);
   return to + size;
 }
 
-static char *put_encoded(char *to, const char *value) {
-  static const char hex[] = "0123456789ABCDEF";
-  *to++ = ' ';
-  if (*value == '\0') *to++ = '%';
-  for (; *value; value++) {
-    unsigned char byte = (unsigned char)*value;
-    if (stands_for_itself(byte)) {
-      *to++ = *value;
-    } else {
-      *to++ = '%';
-      *to++ = hex[byte >> 4];
-      *to++ = hex[byte & 15];
-    }
-  }
+static char *end_line(char *to, const char *end) {
+  if (!to || to == end) return NULL;
+  *to++ = '\n';
   return to;
 }
 
-void print_manifest(const struct manifest *manifest) {
-  /* Each line is one of the file that was read, so it is no longer than that file. */
-  static char line[MANIFEST_SIZE_MAX + 64];
-  print(first_line, sizeof first_line - 1);
-  print("\n", 1);
+const char *encode_manifest(const struct manifest *manifest, size_t *size) {
+  static char text[MANIFEST_SIZE_MAX];
+  const char *end = text + sizeof text;
+  char *to = end_line(start_line(text, end, first_line), end);
   for (unsigned i = 0; i < manifest->emulator_count; i++) {
     const struct emulator *one = &manifest->emulators[i];
-    static const char keyword[] = "emulator";
-    memcpy(line, keyword, sizeof keyword - 1);
-    char *to = line + sizeof keyword - 1;
-    to = put_text(to, one->name);
-    to = put_text(to, decimal(one->cpu.machine));
-    to = put_text(to, one->cpu.class == CLASS_32 ? "32" : "64");
-    to = put_text(to, one->cpu.data == DATA_LSB ? "lsb" : "msb");
-    to = put_text(to, decimal(one->flags_mask));
-    to = put_text(to, decimal(one->flags_value));
-    to = put_encoded(to, one->path);
-    for (unsigned arg = 0; arg < one->arg_count; arg++) to = put_encoded(to, one->args[arg]);
-    *to++ = '\n';
-    print(line, (size_t)(to - line));
+    to = put_text(start_line(to, end, "emulator"), end, one->name);
+    to = put_text(to, end, decimal(one->cpu.machine));
+    to = put_text(to, end, one->cpu.class == CLASS_32 ? "32" : "64");
+    to = put_text(to, end, one->cpu.data == DATA_LSB ? "lsb" : "msb");
+    to = put_text(to, end, decimal(one->flags_mask));
+    to = put_text(to, end, decimal(one->flags_value));
+    to = put_encoded(to, end, one->path);
+    for (unsigned arg = 0; arg < one->arg_count; arg++) to = put_encoded(to, end, one->args[arg]);
+    to = end_line(to, end);
+  }
+  for (unsigned i = 0; i < manifest->program_count; i++) {
+    const struct program *one = &manifest->programs[i];
+    to = put_encoded(start_line(to, end, "program"), end, one->name);
+    to = end_line(put_encoded(to, end, one->path), end);
+  }
+  for (unsigned i = 0; i < manifest->unpacked_count; i++) {
+    const struct unpacked *one = &manifest->unpacked[i];
+    to = put_encoded(start_line(to, end, "unpacked"), end, one->path);
+    to = end_line(put_text(to, end, decimal(one->size)), end);
+  }
+  *size = to ? (size_t)(to - text) : 0;
+  return to ? text : NULL;
+}
+
+void print_manifest(const struct manifest *manifest) {
+  size_t size;
+  const char *text = encode_manifest(manifest, &size);
+  if (!text) die(STATUS_OWN_FAULT, manifest->file, ": is too large to print", NULL);
+  for (ssize_t written; size > 0; text += written, size -= (size_t)written) {
+    written = write(STDOUT_FILENO, text, size);
+    if (written <= 0) die(STATUS_OWN_FAULT, "standard output: cannot be written", NULL);
   }
 }

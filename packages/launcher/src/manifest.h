@@ -1,18 +1,20 @@
-/* The launcher's manifest: which emulators there are. The format is in
- * docs/formats/launcher-manifest.md; src/manifest.ts reads and writes the same. */
+/* The launcher's manifest: which emulators there are and, for an unpacked app, which programs and
+ * what its files must look like. The format is in docs/formats/launcher-manifest.md;
+ * src/manifest.ts reads and writes the same. */
 #ifndef UPORT_MANIFEST_H
 #define UPORT_MANIFEST_H
 
 #include <stdint.h>
 
 #include "cpu.h"
+#include "fields.h"
 
 enum {
   MANIFEST_SIZE_MAX = 65536, /* bytes of the file */
   EMULATORS_MAX = 64,
   EMULATOR_ARGS_MAX = 32,
-  NAME_SIZE_MAX = 32,
-  VALUE_SIZE_MAX = 4095, /* bytes of a path or an argument */
+  PROGRAMS_MAX = 512,
+  UNPACKED_MAX = 1024,
 };
 
 struct emulator {
@@ -25,20 +27,49 @@ struct emulator {
   unsigned arg_count;
 };
 
+struct program {
+  const char *name; /* what argv[0] must end with */
+  const char *path; /* as an emulator's */
+};
+
+struct unpacked {
+  const char *path;
+  uint64_t size;
+};
+
 struct manifest {
   const char *file;   /* NULL: there is none */
   const char *folder; /* with its last slash, or empty for the working directory */
   struct emulator emulators[EMULATORS_MAX];
   unsigned emulator_count;
+  struct program programs[PROGRAMS_MAX];
+  unsigned program_count;
+  struct unpacked unpacked[UNPACKED_MAX];
+  unsigned unpacked_count;
 };
 
 /* Reads a manifest, or ends the process with a message. A file that is not there is an error only
- * when `required`. Strings of the manifest live as long as the process. */
+ * when `required`. Strings of the manifest live until the next one is read. */
 void read_manifest(const char *file, bool required, struct manifest *manifest);
+
+/* Reads the manifest of an opened folder, whose path ends with a slash; false when there is none
+ * or it is damaged. */
+bool read_folder_manifest(int folder, const char *path, struct manifest *manifest);
+
+/* The fields of an emulator up to FLAGS_VALUE, and then its arguments. */
+void read_emulator_cpu(struct fields *fields, struct emulator *emulator);
+void read_emulator_args(struct fields *fields, struct emulator *emulator);
 
 const struct emulator *find_emulator(const struct manifest *manifest, const struct elf *elf);
 
+/* The program that argv[0] asks for, or the first; NULL when there are none. */
+const struct program *find_program(const struct manifest *manifest, const char *argv0);
+
 /* Writes what was read to standard output, in the same format. */
 void print_manifest(const struct manifest *manifest);
+
+/* The text of a manifest; NULL when it would be larger than MANIFEST_SIZE_MAX. The same buffer
+ * each time. */
+const char *encode_manifest(const struct manifest *manifest, size_t *size);
 
 #endif

@@ -33,9 +33,18 @@ const emulator = fc.record({
   args: fc.array(bytes({ maxLength: 20 }), { maxLength: 32 }),
 });
 
-const manifest: fc.Arbitrary<Manifest> = fc.record({
-  emulators: fc.array(emulator, { maxLength: 8 }),
-});
+const path = bytes({ minLength: 1, maxLength: 40 });
+const program = fc.record({ name: bytes({ maxLength: 20 }), path });
+const unpacked = fc.record({ path, size: fc.maxSafeNat() });
+
+const manifest: fc.Arbitrary<Manifest> = fc.record(
+  {
+    emulators: fc.array(emulator, { maxLength: 8 }),
+    programs: fc.array(program, { minLength: 1, maxLength: 8 }),
+    unpacked: fc.array(unpacked, { minLength: 1, maxLength: 8 }),
+  },
+  { requiredKeys: ['emulators'] },
+);
 
 const QEMU_ARM = {
   name: 'arm',
@@ -47,6 +56,10 @@ const TEXT = [
   'uport-manifest 1',
   'emulator arm 40 32 lsb 0 0 qemu%20arm%25 -cpu % max %FF%0A',
   'emulator mipsn32 8 32 msb 32 32 /q',
+  'program hello root/bin/hello',
+  'program % root/a%20b',
+  'unpacked root/bin/hello 702640',
+  'unpacked qemu%20arm%25 0',
   '',
 ].join('\n');
 
@@ -54,6 +67,14 @@ test('writes the documented text', () => {
   const mips = { machine: 8, bits: 32, order: 'msb', flags: { mask: 32, value: 32 } } as const;
   const value: Manifest = {
     emulators: [QEMU_ARM, { name: 'mipsn32', elf: mips, path: '/q', args: [] }],
+    programs: [
+      { name: 'hello', path: 'root/bin/hello' },
+      { name: '', path: 'root/a b' },
+    ],
+    unpacked: [
+      { path: 'root/bin/hello', size: 702640 },
+      { path: 'qemu arm%', size: 0 },
+    ],
   };
   expect(encodeManifest(value)).toBe(TEXT);
   expect(parseManifest(TEXT)).toEqual(value);
@@ -83,6 +104,14 @@ test.each([
   ['a machine out of range', elf({ machine: 65536 })],
   ['half a machine', elf({ machine: 0.5 })],
   ['flags outside the mask', elf({ flags: { mask: 1, value: 2 } })],
+  ['a program without a path', { emulators: [], programs: [{ name: 'a', path: '' }] }],
+  ['a program with a NUL', { emulators: [], programs: [{ name: '\0', path: 'a' }] }],
+  ['too many programs', { emulators: [], programs: Array(513).fill({ name: 'a', path: 'a' }) }],
+  ['half a size', { emulators: [], unpacked: [{ path: 'a', size: 0.5 }] }],
+  [
+    'too many unpacked files',
+    { emulators: [], unpacked: Array(1025).fill({ path: 'a', size: 0 }) },
+  ],
   ['too many emulators', { emulators: Array(65).fill(QEMU_ARM) }],
   ['too many bytes', { emulators: Array(60).fill({ ...QEMU_ARM, args: ['x'.repeat(2000)] }) }],
 ])('does not write %s', (_, value) => {
@@ -171,6 +200,19 @@ describe.skipIf(!host)('the launcher', () => {
     ['no path', false, 'uport-manifest 1\nemulator arm 40 32 lsb 0 0\n'],
     ['an empty path', false, 'uport-manifest 1\nemulator arm 40 32 lsb 0 0 %\n'],
     ['an unknown keyword', false, 'uport-manifest 1\nslice arm 40 32 lsb 0 0 q\n'],
+    ['512 programs', true, `uport-manifest 1\n${'program a b\n'.repeat(512)}`],
+    ['513 programs', false, `uport-manifest 1\n${'program a b\n'.repeat(513)}`],
+    ['a program without a path', false, 'uport-manifest 1\nprogram a\n'],
+    ['a program with an empty path', false, 'uport-manifest 1\nprogram a %\n'],
+    ['a program with too much', false, 'uport-manifest 1\nprogram a b c\n'],
+    ['a program before an emulator', false, `uport-manifest 1\nprogram a b\n${line}\n`],
+    ['1024 unpacked files', true, `uport-manifest 1\n${'unpacked a 0\n'.repeat(1024)}`],
+    ['1025 unpacked files', false, `uport-manifest 1\n${'unpacked a 0\n'.repeat(1025)}`],
+    ['an unpacked file without a size', false, 'uport-manifest 1\nunpacked a\n'],
+    ['an unpacked file with too much', false, 'uport-manifest 1\nunpacked a 1 2\n'],
+    ['an unpacked file before a program', false, 'uport-manifest 1\nunpacked a 1\nprogram a b\n'],
+    ['the largest size', true, 'uport-manifest 1\nunpacked a 9007199254740991\n'],
+    ['a larger size', false, 'uport-manifest 1\nunpacked a 9007199254740992\n'],
     ['a leading zero', false, 'uport-manifest 1\nemulator arm 040 32 lsb 0 0 q\n'],
     ['a sign', false, 'uport-manifest 1\nemulator arm +40 32 lsb 0 0 q\n'],
     [

@@ -21,15 +21,35 @@ export interface ManifestEmulator {
   readonly args: readonly string[];
 }
 
+/** A program of an unpacked app. */
+export interface ManifestProgram {
+  /** What argv[0] ends with when this one is asked for. */
+  readonly name: string;
+  /** As an emulator's. */
+  readonly path: string;
+}
+
+/** A file that must be as it was unpacked. */
+export interface ManifestUnpacked {
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+}
+
 export interface Manifest {
   /** The first one that fits a program runs it. */
   readonly emulators: readonly ManifestEmulator[];
+  /** The first one is the default. */
+  readonly programs?: readonly ManifestProgram[];
+  readonly unpacked?: readonly ManifestUnpacked[];
 }
 
 /** What the launcher takes at most; sizes in bytes. */
 export const MANIFEST_LIMITS = Object.freeze({
   fileSize: 65536,
   emulators: 64,
+  programs: 512,
+  unpacked: 1024,
   args: 32,
   nameSize: 32,
   valueSize: 4095,
@@ -58,6 +78,11 @@ function checkValue(value: string, what: string): void {
   }
 }
 
+function checkPath(path: string): void {
+  checkValue(path, 'the path');
+  if (path === '') throw invalid('the path is empty');
+}
+
 function encodeValue(value: string): string {
   if (value === '') return '%';
   return Array.from(value, (char) => {
@@ -79,6 +104,12 @@ function decodeValue(field: string, fail: (what: string) => UportError): string 
   return value;
 }
 
+function decodePath(field: string, fail: (what: string) => UportError): string {
+  const path = decodeValue(field, fail);
+  if (path === '') throw fail('empty path');
+  return path;
+}
+
 function checkNumber(value: number, max: number, what: string): void {
   if (!Number.isInteger(value) || value < 0 || value > max) {
     throw invalid(`${what} is not a whole number from 0 to ${max}`);
@@ -97,12 +128,27 @@ function encodeEmulator(emulator: ManifestEmulator): string {
   checkNumber(mask, 0xffffffff, 'the mask of the flags');
   checkNumber(value, 0xffffffff, 'the value of the flags');
   if ((value & ~mask) !== 0) throw invalid('the value of the flags has bits outside the mask');
-  checkValue(path, 'the path');
-  if (path === '') throw invalid('the path is empty');
+  checkPath(path);
   if (args.length > MANIFEST_LIMITS.args) throw invalid('more than 32 arguments');
   for (const arg of args) checkValue(arg, 'an argument');
   const fields = [name, elf.machine, elf.bits, elf.order, mask, value];
   return ['emulator', ...fields, ...[path, ...args].map(encodeValue)].join(' ');
+}
+
+function encodeProgram({ name, path }: ManifestProgram): string {
+  checkValue(name, 'the name of a program');
+  checkPath(path);
+  return `program ${encodeValue(name)} ${encodeValue(path)}`;
+}
+
+function encodeUnpacked({ path, size }: ManifestUnpacked): string {
+  checkPath(path);
+  checkNumber(size, Number.MAX_SAFE_INTEGER, 'the size');
+  return `unpacked ${encodeValue(path)} ${size}`;
+}
+
+function checkCount(list: readonly unknown[], max: number, what: string): void {
+  if (list.length > max) throw invalid(`more than ${max} ${what}`);
 }
 
 /**
@@ -111,10 +157,17 @@ function encodeEmulator(emulator: ManifestEmulator): string {
  * @throws UportError UPORT_MANIFEST_INVALID when the launcher would not take it
  */
 export function encodeManifest(manifest: Manifest): string {
-  if (manifest.emulators.length > MANIFEST_LIMITS.emulators) {
-    throw invalid(`more than ${MANIFEST_LIMITS.emulators} emulators`);
-  }
-  const text = [FIRST_LINE, ...manifest.emulators.map(encodeEmulator), ''].join('\n');
+  const { emulators, programs = [], unpacked = [] } = manifest;
+  checkCount(emulators, MANIFEST_LIMITS.emulators, 'emulators');
+  checkCount(programs, MANIFEST_LIMITS.programs, 'programs');
+  checkCount(unpacked, MANIFEST_LIMITS.unpacked, 'unpacked files');
+  const text = [
+    FIRST_LINE,
+    ...emulators.map(encodeEmulator),
+    ...programs.map(encodeProgram),
+    ...unpacked.map(encodeUnpacked),
+    '',
+  ].join('\n');
   if (text.length > MANIFEST_LIMITS.fileSize) {
     throw invalid(`more than ${MANIFEST_LIMITS.fileSize} bytes in all`);
   }
@@ -145,8 +198,6 @@ function parseEmulator(
     value: parseNumber(value as string, 0xffffffff, fail),
   };
   if ((flags.value & ~flags.mask) !== 0) throw fail('flags outside their mask');
-  const decodedPath = decodeValue(path, fail);
-  if (decodedPath === '') throw fail('empty path');
   if (args.length > MANIFEST_LIMITS.args) throw fail('more than 32 arguments');
   return Object.freeze({
     name: emulatorName,
@@ -156,8 +207,29 @@ function parseEmulator(
       order,
       ...(flags.mask === 0 ? {} : { flags: Object.freeze(flags) }),
     }),
-    path: decodedPath,
+    path: decodePath(path, fail),
     args: Object.freeze(args.map((arg) => decodeValue(arg, fail))),
+  });
+}
+
+function parseProgram(
+  fields: readonly string[],
+  fail: (what: string) => UportError,
+): ManifestProgram {
+  if (fields.length !== 3) throw fail('too few or too many fields');
+  const [, name, path] = fields as [string, string, string];
+  return Object.freeze({ name: decodeValue(name, fail), path: decodePath(path, fail) });
+}
+
+function parseUnpacked(
+  fields: readonly string[],
+  fail: (what: string) => UportError,
+): ManifestUnpacked {
+  if (fields.length !== 3) throw fail('too few or too many fields');
+  const [, path, size] = fields as [string, string, string];
+  return Object.freeze({
+    path: decodePath(path, fail),
+    size: parseNumber(size, Number.MAX_SAFE_INTEGER, fail),
   });
 }
 
@@ -171,6 +243,8 @@ export function parseManifest(text: string): Manifest {
   const lines = text.split('\n');
   if (lines.pop() !== '') throw invalid(`line ${lines.length + 1}: no newline at its end`);
   const emulators: ManifestEmulator[] = [];
+  const programs: ManifestProgram[] = [];
+  const unpacked: ManifestUnpacked[] = [];
   for (const [index, line] of lines.entries()) {
     const fail = (what: string) => invalid(`line ${index + 1}: ${what}`);
     if (index === 0) {
@@ -180,10 +254,24 @@ export function parseManifest(text: string): Manifest {
     const fields = line.split(' ');
     if (fields.includes('')) throw fail('empty field');
     if (!/^[ -~]*$/.test(line)) throw fail('byte that is not percent-encoded');
-    if (fields[0] !== 'emulator') throw fail('unknown keyword');
-    if (emulators.length === MANIFEST_LIMITS.emulators) throw fail('more than 64 emulators');
-    emulators.push(parseEmulator(fields, fail));
+    const [keyword] = fields;
+    if (keyword === 'emulator' && programs.length === 0 && unpacked.length === 0) {
+      if (emulators.length === MANIFEST_LIMITS.emulators) throw fail('more than 64 emulators');
+      emulators.push(parseEmulator(fields, fail));
+    } else if (keyword === 'program' && unpacked.length === 0) {
+      if (programs.length === MANIFEST_LIMITS.programs) throw fail('more than 512 programs');
+      programs.push(parseProgram(fields, fail));
+    } else if (keyword === 'unpacked') {
+      if (unpacked.length === MANIFEST_LIMITS.unpacked) throw fail('more than 1024 unpacked files');
+      unpacked.push(parseUnpacked(fields, fail));
+    } else {
+      throw fail('keyword that is unknown or out of order');
+    }
   }
   if (lines.length === 0) throw invalid('line 1: no newline at its end');
-  return Object.freeze({ emulators: Object.freeze(emulators) });
+  return Object.freeze({
+    emulators: Object.freeze(emulators),
+    ...(programs.length > 0 && { programs: Object.freeze(programs) }),
+    ...(unpacked.length > 0 && { unpacked: Object.freeze(unpacked) }),
+  });
 }

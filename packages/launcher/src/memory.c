@@ -13,6 +13,14 @@ void *allocate(size_t size) {
   return memory;
 }
 
+void *grow(void *array, size_t count, size_t size) {
+  /* It was made larger whenever the count was 0 or a power of two. */
+  if ((count & (count - 1)) != 0) return array;
+  void *larger = realloc(array, (count == 0 ? 1 : 2 * count) * size);
+  if (!larger) die(STATUS_OWN_FAULT, "no memory left, raise the memory limit", NULL);
+  return larger;
+}
+
 char *copy_bytes(const char *from, size_t size) {
   char *copy = allocate(size + 1);
   memcpy(copy, from, size);
@@ -35,6 +43,9 @@ const char *error_name(int error) {
     case EACCES: return "EACCES";
     case EAGAIN: return "EAGAIN";
     case EBADF: return "EBADF";
+    case EDQUOT: return "EDQUOT";
+    case EEXIST: return "EEXIST";
+    case EFBIG: return "EFBIG";
     case EINVAL: return "EINVAL";
     case EIO: return "EIO";
     case EISDIR: return "EISDIR";
@@ -47,9 +58,13 @@ const char *error_name(int error) {
     case ENOENT: return "ENOENT";
     case ENOEXEC: return "ENOEXEC";
     case ENOMEM: return "ENOMEM";
+    case ENOLCK: return "ENOLCK";
+    case ENOSPC: return "ENOSPC";
     case ENOSYS: return "ENOSYS";
     case ENOTDIR: return "ENOTDIR";
+    case EOPNOTSUPP: return "EOPNOTSUPP";
     case EPERM: return "EPERM";
+    case EROFS: return "EROFS";
     case ETXTBSY: return "ETXTBSY";
     default: return concatenate("error ", decimal((unsigned long)error), "");
   }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 bool debug_wanted;
+void (*before_death)(void);
 
 static size_t append(char *line, size_t used, size_t capacity, const char *part) {
   static const char hex[] = "0123456789abcdef";
@@ -29,14 +30,15 @@ static size_t join(char *line, size_t used, size_t capacity, const char *part, v
   return used;
 }
 
-static void put(const char *line, size_t length) {
+static bool put(int descriptor, const char *line, size_t length) {
   while (length > 0) {
-    ssize_t written = write(STDERR_FILENO, line, length);
+    ssize_t written = write(descriptor, line, length);
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
+    if (written <= 0) return false;
     line += written;
     length -= (size_t)written;
   }
+  return true;
 }
 
 void debug(const char *part, ...) {
@@ -48,7 +50,19 @@ void debug(const char *part, ...) {
   used = join(line, used, sizeof line - 1, part, rest);
   va_end(rest);
   line[used++] = '\n';
-  put(line, used);
+  put(STDERR_FILENO, line, used);
+}
+
+void say(const char *part, ...) {
+  char line[3 * 4096];
+  va_list rest;
+  va_start(rest, part);
+  size_t used = join(line, 0, sizeof line - 1, part, rest);
+  va_end(rest);
+  line[used++] = '\n';
+  if (!put(STDOUT_FILENO, line, used)) {
+    die(STATUS_OWN_FAULT, "standard output: cannot be written", NULL);
+  }
 }
 
 void die(int status, const char *part, ...) {
@@ -59,7 +73,10 @@ void die(int status, const char *part, ...) {
   used = join(line, used, sizeof line - 1, part, rest);
   va_end(rest);
   line[used++] = '\n';
-  put(line, used);
+  put(STDERR_FILENO, line, used);
+  void (*clean_up)(void) = before_death;
+  before_death = NULL;
+  if (clean_up) clean_up();
   _exit(status);
 }
 
@@ -75,7 +92,7 @@ int fail(struct failure *failure, int error, int status, const char *part, ...) 
 
 void die_of(const struct failure *failure) { die(failure->status, failure->text, NULL); }
 
-const char *decimal(unsigned long number) {
+const char *decimal(uint64_t number) {
   static char buffers[6][24];
   static unsigned turn;
   char *digit = &buffers[turn++ % 6][23];

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Exit statuses, as shells and container engines use them. */
 enum {
@@ -22,9 +23,15 @@ struct failure {
 
 extern bool debug_wanted;
 
+/* Called once before `die` ends the process, unless NULL: removes what is unfinished. */
+extern void (*before_death)(void);
+
 /* The parts, which end with NULL, joined; control bytes in them are shown as \xNN. */
 __attribute__((sentinel)) void debug(const char *part, ...);
 __attribute__((sentinel, noreturn)) void die(int status, const char *part, ...);
+
+/* A line of standard output. */
+__attribute__((sentinel)) void say(const char *part, ...);
 
 /* Fills in `failure` and returns `error`, which must not be 0. */
 __attribute__((sentinel)) int fail(struct failure *failure, int error, int status, const char *part,
@@ -32,6 +39,6 @@ __attribute__((sentinel)) int fail(struct failure *failure, int error, int statu
 __attribute__((noreturn)) void die_of(const struct failure *failure);
 
 /* The decimal digits of a number, in one of a few buffers that are used in turn. */
-const char *decimal(unsigned long number);
+const char *decimal(uint64_t number);
 
 #endif

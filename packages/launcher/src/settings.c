@@ -8,15 +8,27 @@ extern char **environ;
 
 static const char prefix[] = "UPORT_";
 
-void take_settings(struct settings *settings) {
-  const char *wanted = getenv("UPORT_DEBUG");
-  debug_wanted = wanted && *wanted && strcmp(wanted, "0") != 0;
+static const char *value_of(const char *name) {
+  const char *value = getenv(name);
+  return value && *value ? value : NULL;
+}
 
-  const char *preference = getenv("UPORT_PREFER");
+static bool is_wanted(const char *name) {
+  const char *value = value_of(name);
+  return value && strcmp(value, "0") != 0;
+}
+
+void take_settings(struct settings *settings) {
+  debug_wanted = is_wanted("UPORT_DEBUG");
+  settings->info = is_wanted("UPORT_INFO");
+  settings->cache = value_of("UPORT_CACHE_DIR");
+  settings->extract = value_of("UPORT_EXTRACT");
+
+  const char *preference = value_of("UPORT_PREFER");
   settings->preference = PREFER_NATIVE;
   if (preference && strcmp(preference, "emulated") == 0) {
     settings->preference = PREFER_EMULATED;
-  } else if (preference && *preference && strcmp(preference, "native") != 0) {
+  } else if (preference && strcmp(preference, "native") != 0) {
     die(STATUS_OWN_FAULT, "UPORT_PREFER=", preference, ": is not known, use native or emulated",
         NULL);
   }

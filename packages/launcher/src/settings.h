@@ -2,10 +2,15 @@
 #ifndef UPORT_SETTINGS_H
 #define UPORT_SETTINGS_H
 
+#include <stdbool.h>
+
 #include "start.h"
 
 struct settings {
   enum preference preference;
+  const char *cache;   /* UPORT_CACHE_DIR, or NULL */
+  const char *extract; /* UPORT_EXTRACT, or NULL */
+  bool info;           /* UPORT_INFO */
 };
 
 /* Reads the variables and takes everything that starts with UPORT_ out of the environment. */
