@@ -505,6 +505,7 @@ test.each([
   ['INTERPOLATION', nix.string(nix.set())],
   ['SYNTAX', nix.operation('==', a, a, a)],
   ['SYNTAX', nix.operation('//', a)],
+  ['SYNTAX', nix.set(nix.bind('x', nix.operation('++')))],
   ['SYNTAX', nix.call(a)],
 ])('refuses what Nix cannot write: %s', (kind, body) => {
   expect(() => show(body)).toThrow(
