@@ -10,7 +10,7 @@ import { nixMissing, runNix } from './testing/nix-command.ts';
 
 const algorithms = ['md5', 'sha1', 'sha256', 'sha512'] as const;
 
-test.skipIf(nixMissing)('spells hashes as nix hash does (nix-bin)', async () => {
+test.skipIf(nixMissing)('spells hashes as nix hash does (apt-get install nix-bin)', async () => {
   const folder = fs.mkdtempSync(path.join(tmpdir(), 'hash-'));
   try {
     for (const algorithm of algorithms) {

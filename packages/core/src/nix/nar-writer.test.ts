@@ -33,7 +33,7 @@ const sampleTree = fc.array(fc.nat(), { size: 'max', maxLength: 300 }).map(treeF
 const contentIsMissing = { locate: () => undefined };
 
 test.skipIf(nixMissing)(
-  '300 random trees give what nix-store --dump and nix hash path print (nix-bin)',
+  '300 random trees give what nix-store --dump and nix hash path print (apt-get install nix-bin)',
   async () => {
     const trees = fc.sample(sampleTree, { numRuns: 300, seed: 4 });
     const all = path.join(folder, 'all');
@@ -57,7 +57,7 @@ test.skipIf(nixMissing)(
 );
 
 test.skipIf(nixMissing)(
-  'a payload tree gives the NAR of the folder it was read from (nix-bin)',
+  'a payload tree gives the NAR of the folder it was read from (apt-get install nix-bin)',
   async () => {
     const app = path.join(folder, 'top', 'app');
     fs.mkdirSync(path.dirname(app));

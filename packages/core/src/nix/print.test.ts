@@ -46,7 +46,7 @@ const text = fc.string({
 const attribute = text.filter((name) => name !== '__toString' && name !== 'outPath');
 
 test.skipIf(nixMissing)(
-  '3,000 random strings and attribute names come out of Nix as they went in (nix-bin)',
+  '3,000 random strings and attribute names come out of Nix as they went in (apt-get install nix-bin)',
   () => {
     const texts = fc.sample(text, { numRuns: 3000, seed: 4 });
     const words = fc.sample(
@@ -58,55 +58,64 @@ test.skipIf(nixMissing)(
   },
 );
 
-test.skipIf(nixMissing)('expressions between texts do not change the texts (nix-bin)', () => {
-  const parts = fc.sample(fc.array(text, { minLength: 2, maxLength: 4 }), {
-    numRuns: 500,
-    seed: 6,
-  });
-  const strings = parts.map((texts) =>
-    nix.string(...texts.flatMap((each, i) => (i === 0 ? [each] : [nix.name('x'), each]))),
-  );
-  expect(evaluate(nix.let([nix.bind('x', nix.string(SOURCE))], nix.list(...strings)))).toEqual(
-    parts.map((texts) => texts.join(SOURCE)),
-  );
-  // Texts side by side are one text.
-  const halves = nix.list(nix.string('$', '{x}'), nix.string('a$', '', '{'));
-  expect(evaluate(halves)).toEqual([`\${x}`, `a\${`]);
-});
+test.skipIf(nixMissing)(
+  'expressions between texts do not change the texts (apt-get install nix-bin)',
+  () => {
+    const parts = fc.sample(fc.array(text, { minLength: 2, maxLength: 4 }), {
+      numRuns: 500,
+      seed: 6,
+    });
+    const strings = parts.map((texts) =>
+      nix.string(...texts.flatMap((each, i) => (i === 0 ? [each] : [nix.name('x'), each]))),
+    );
+    expect(evaluate(nix.let([nix.bind('x', nix.string(SOURCE))], nix.list(...strings)))).toEqual(
+      parts.map((texts) => texts.join(SOURCE)),
+    );
+    // Texts side by side are one text.
+    const halves = nix.list(nix.string('$', '{x}'), nix.string('a$', '', '{'));
+    expect(evaluate(halves)).toEqual([`\${x}`, `a\${`]);
+  },
+);
 
-test.skipIf(nixMissing)('scripts keep their text, indentation and expressions (nix-bin)', () => {
-  const line = fc.string({ unit: fc.constantFrom(..."ab$${'''\"\\ }é") });
-  const scripts = fc.sample(fc.array(line, { minLength: 1, maxLength: 5 }), {
-    numRuns: 500,
-    seed: 7,
-  });
-  const nodes = scripts.map((lines) => {
-    const source = `\n    first${lines.map((each) => `\n    ${each}`).join('')}`;
-    return nix.script([source, "'end\n  "] as unknown as TemplateStringsArray, nix.name('x'));
-  });
-  const values = scripts.map(
-    (lines) =>
-      `first${lines.map((each, i) => `\n${each.trim() === '' && i < lines.length - 1 ? '' : each}`).join('')}`,
-  );
-  const found = evaluate(nix.let([nix.bind('x', nix.string('<x>'))], nix.list(...nodes)));
-  expect(found).toEqual(values.map((value) => `${value}<x>'end\n`));
-});
+test.skipIf(nixMissing)(
+  'scripts keep their text, indentation and expressions (apt-get install nix-bin)',
+  () => {
+    const line = fc.string({ unit: fc.constantFrom(..."ab$${'''\"\\ }é") });
+    const scripts = fc.sample(fc.array(line, { minLength: 1, maxLength: 5 }), {
+      numRuns: 500,
+      seed: 7,
+    });
+    const nodes = scripts.map((lines) => {
+      const source = `\n    first${lines.map((each) => `\n    ${each}`).join('')}`;
+      return nix.script([source, "'end\n  "] as unknown as TemplateStringsArray, nix.name('x'));
+    });
+    const values = scripts.map(
+      (lines) =>
+        `first${lines.map((each, i) => `\n${each.trim() === '' && i < lines.length - 1 ? '' : each}`).join('')}`,
+    );
+    const found = evaluate(nix.let([nix.bind('x', nix.string('<x>'))], nix.list(...nodes)));
+    expect(found).toEqual(values.map((value) => `${value}<x>'end\n`));
+  },
+);
 
-test.skipIf(nixMissing)('values of every kind come out as they went in (nix-bin)', () => {
-  const { data } = fc.letrec<{ data: NixData }>((tie) => ({
-    data: fc.oneof(
-      { maxDepth: 4 },
-      text,
-      fc.maxSafeInteger(),
-      fc.boolean(),
-      fc.constant(null),
-      fc.array(tie('data'), { maxLength: 4 }),
-      fc.dictionary(attribute, tie('data'), { maxKeys: 4, noNullPrototype: true }),
-    ),
-  }));
-  const all = fc.sample(data, { numRuns: 500, seed: 8 });
-  expect(evaluate(nix.value(all))).toEqual(JSON.parse(JSON.stringify(all)));
-});
+test.skipIf(nixMissing)(
+  'values of every kind come out as they went in (apt-get install nix-bin)',
+  () => {
+    const { data } = fc.letrec<{ data: NixData }>((tie) => ({
+      data: fc.oneof(
+        { maxDepth: 4 },
+        text,
+        fc.maxSafeInteger(),
+        fc.boolean(),
+        fc.constant(null),
+        fc.array(tie('data'), { maxLength: 4 }),
+        fc.dictionary(attribute, tie('data'), { maxKeys: 4, noNullPrototype: true }),
+      ),
+    }));
+    const all = fc.sample(data, { numRuns: 500, seed: 8 });
+    expect(evaluate(nix.value(all))).toEqual(JSON.parse(JSON.stringify(all)));
+  },
+);
 
 const OPERATORS: readonly NixOperation['operator'][] = [
   '++',
@@ -225,19 +234,22 @@ function plain(node: NixExpr): string {
   }
 }
 
-test.skipIf(nixMissing)('Nix reads 400 random expressions as they were meant (nix-bin)', () => {
-  const all = fc.sample(expression, { numRuns: 400, seed: 9 });
-  // Names that nothing binds are only looked up when they are used.
-  const printed = all.map((each) => printNix({ body: nix.with(nix.name('builtins'), each) }));
-  const meant = all.map((each) => `with builtins; ${plain(each)}`);
-  const parse = (texts: readonly string[]) =>
-    nixInstantiate(['--parse'], ...texts)
-      .toString()
-      .trimEnd()
-      .split('\n');
-  expect(parse(printed)).toEqual(parse(meant));
-  expect(printed.filter((each) => each.includes('\n  ')).length).toBeGreaterThan(100);
-});
+test.skipIf(nixMissing)(
+  'Nix reads 400 random expressions as they were meant (apt-get install nix-bin)',
+  () => {
+    const all = fc.sample(expression, { numRuns: 400, seed: 9 });
+    // Names that nothing binds are only looked up when they are used.
+    const printed = all.map((each) => printNix({ body: nix.with(nix.name('builtins'), each) }));
+    const meant = all.map((each) => `with builtins; ${plain(each)}`);
+    const parse = (texts: readonly string[]) =>
+      nixInstantiate(['--parse'], ...texts)
+        .toString()
+        .trimEnd()
+        .split('\n');
+    expect(parse(printed)).toEqual(parse(meant));
+    expect(printed.filter((each) => each.includes('\n  ')).length).toBeGreaterThan(100);
+  },
+);
 
 // ---- layout: each text below is one that nixfmt leaves as it is ----
 

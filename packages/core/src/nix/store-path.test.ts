@@ -37,7 +37,7 @@ const evaluate = (expression: string) =>
   );
 
 test.skipIf(nixMissing)(
-  'files and folders come where nix-store --add and --add-fixed put them (nix-bin)',
+  'files and folders come where nix-store --add and --add-fixed put them (apt-get install nix-bin)',
   async () => {
     const tree = path.join(folder, 'my-app_1.0+b');
     const file = path.join(tree, 'bin');
@@ -74,7 +74,7 @@ test.skipIf(nixMissing)(
 );
 
 test.skipIf(nixMissing)(
-  'texts come where builtins.toFile puts them, with and without references (nix-bin)',
+  'texts come where builtins.toFile puts them, with and without references (apt-get install nix-bin)',
   () => {
     const dependency = textStorePath('a.txt', 'one');
     const paths = evaluate(
@@ -88,7 +88,7 @@ test.skipIf(nixMissing)(
 );
 
 test.skipIf(nixMissing)(
-  'sources with references come where Nix registers them (nix-bin)',
+  'sources with references come where Nix registers them (apt-get install nix-bin)',
   async () => {
     const dependency = store('--add', import.meta.filename);
     const tree = path.join(folder, 'tree');
