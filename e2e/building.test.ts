@@ -1,7 +1,7 @@
 import { BUILDING_CASES } from '@uport/testkit';
 import { afterEach, beforeEach, describe, test } from 'vitest';
 import { EMITTERS, offlineFlags } from './support/emitters.ts';
-import { builtImage } from './support/images.ts';
+import { NQUEENS } from './support/nqueens.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { build } from './support/uport.ts';
 
@@ -16,9 +16,8 @@ describe.each(EMITTERS)('uport build --emit $name', ({ name, flags }) => {
   const emit = ['--emit', name.split(' ')[0] as string, ...flags];
 
   test.for(BUILDING_CASES)('$name', async (each) => {
-    const { program } = builtImage('riscv64');
     await each.check(
-      { program, build: (request) => build(request, [...emit, ...offlineFlags()]) },
+      { program: NQUEENS, build: (request) => build(request, [...emit, ...offlineFlags()]) },
       folder,
     );
   });

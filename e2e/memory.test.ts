@@ -2,8 +2,8 @@ import { copyFile, mkdir, open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { offlineFlags } from './support/emitters.ts';
-import { builtImage } from './support/images.ts';
 import { readImages } from './support/layout.ts';
+import { NQUEENS } from './support/nqueens.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { uport } from './support/uport.ts';
 
@@ -38,7 +38,7 @@ async function writeLargeFile(file: string, seed: number): Promise<void> {
 test('a payload of 2 GiB takes less than 200 MiB of memory', async () => {
   const app = path.join(folder, 'app');
   await mkdir(app);
-  await copyFile(builtImage('riscv64').program, path.join(app, 'probe'));
+  await copyFile(NQUEENS, path.join(app, 'nqueens'));
   for (let i = 0; i < FILES; i++) await writeLargeFile(path.join(app, `data-${i}`), i + 1);
 
   // The process itself tells its peak at its end, in KiB.
@@ -46,7 +46,7 @@ test('a payload of 2 GiB takes less than 200 MiB of memory', async () => {
   const tell = `import { writeFileSync } from 'node:fs';
     process.on('exit', () => writeFileSync(${JSON.stringify(peakFile)}, String(process.resourceUsage().maxRSS)));`;
   const out = path.join(folder, 'out');
-  const args = ['build', app, '--entrypoint', 'probe', ...offlineFlags(), '-o', out];
+  const args = ['build', app, '--entrypoint', 'nqueens', ...offlineFlags(), '-o', out];
   const built = await uport(args, {
     env: { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(tell)}` },
     seconds: 220,

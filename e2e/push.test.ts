@@ -5,8 +5,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { offlineFlags } from './support/emitters.ts';
-import { builtImage } from './support/images.ts';
 import { type Index, readImages, readJson } from './support/layout.ts';
+import { NQUEENS } from './support/nqueens.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { missingTools, named } from './support/tools.ts';
 import { errorCode, start, uport } from './support/uport.ts';
@@ -85,14 +85,14 @@ describe.skipIf(missing)(named('uport build --push', missing), () => {
   });
 
   const push = (dockerConfig: string) => {
-    const args = [builtImage('riscv64').program, ...offlineFlags(), '-o', path.join(folder, 'out')];
+    const args = [NQUEENS, ...offlineFlags(), '-o', path.join(folder, 'out')];
     return uport(['build', ...args, '--push', reference, '--insecure', '--json'], {
       env: { DOCKER_CONFIG: dockerConfig },
     });
   };
 
   test('without the password is refused, and says how to get in', async () => {
-    const args = [builtImage('riscv64').program, ...offlineFlags(), '-o', path.join(folder, 'out')];
+    const args = [NQUEENS, ...offlineFlags(), '-o', path.join(folder, 'out')];
     const refused = await uport(['build', ...args, '--push', reference, '--insecure'], {
       env: { DOCKER_CONFIG: path.join(folder, 'nowhere') },
     });
@@ -112,7 +112,7 @@ describe.skipIf(missing)(named('uport build --push', missing), () => {
       digest: pushed.digest,
     });
 
-    const layout = path.join(builtImage('riscv64').outDir, 'oci');
+    const layout = path.join(folder, 'out', 'oci');
     const back = path.join(folder, 'back');
     const copied = await start('skopeo', [
       ...['copy', '--all', '--quiet', '--src-tls-verify=false'],

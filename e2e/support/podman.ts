@@ -1,7 +1,6 @@
-import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { CommandResult } from '@uport/testkit';
+import { type RunBytesOptions, runBytes } from './run-bytes.ts';
 import { removeFolder, temporaryFolder } from './temporary-folder.ts';
 import { start } from './uport.ts';
 
@@ -16,11 +15,8 @@ export interface Podman {
   remove(): Promise<void>;
 }
 
-export interface RunOptions {
+export interface RunOptions extends RunBytesOptions {
   readonly flags?: readonly string[];
-  readonly stdin?: Uint8Array;
-  /** Told each piece of standard output as it comes. */
-  readonly onOutput?: (text: string) => void;
 }
 
 export async function openPodman(): Promise<Podman> {
@@ -34,7 +30,6 @@ export async function openPodman(): Promise<Podman> {
     ...['run', '--rm', '--interactive', '--runtime', 'runc', '--network=none'],
     ...['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--hostname', 'box'],
   ];
-  let scripts = 0;
   return {
     async pull(layout) {
       const pulled = await start('podman', [...common, 'pull', '-q', `oci:${layout}:latest`]);
@@ -43,12 +38,7 @@ export async function openPodman(): Promise<Podman> {
     },
     async run(image, args, options = {}) {
       const { flags = [] } = options;
-      const command = ['podman', ...common, ...container, ...flags, image, ...args];
-      // Node passes arguments as UTF-8 only; a script can hold any bytes.
-      const script = path.join(folder, `${scripts++}.sh`);
-      const words = command.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-      await writeFile(script, `exec ${words.join(' ')}\n`, 'latin1');
-      return runScript(script, options);
+      return runBytes(['podman', ...common, ...container, ...flags, image, ...args], options);
     },
     async signal(container, name) {
       const sent = await start('podman', [...common, 'kill', '--signal', name, container]);
@@ -61,29 +51,4 @@ export async function openPodman(): Promise<Podman> {
       await removeFolder(folder);
     },
   };
-}
-
-function runScript(script: string, options: RunOptions): Promise<CommandResult> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('/bin/sh', [script], { timeout: 60_000, killSignal: 'SIGKILL' });
-    const output: Buffer[] = [];
-    const errors: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => {
-      output.push(chunk);
-      options.onOutput?.(chunk.toString());
-    });
-    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
-    child.on('error', reject);
-    child.on('close', (status) =>
-      resolve({
-        stdout: Buffer.concat(output),
-        stderr: Buffer.concat(errors),
-        status: status ?? -1,
-        signal: 0,
-      }),
-    );
-    // A container that doesn't read its input closes the pipe.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(options.stdin ?? Buffer.of());
-  });
 }

@@ -12,6 +12,8 @@ export interface StartOptions {
   readonly uid?: number;
   /** Sends SIGINT after so many milliseconds. */
   readonly interruptAfter?: number;
+  /** Sends SIGINT once this was printed. */
+  readonly interruptOn?: string;
   /** In seconds; 120 when left out. */
   readonly seconds?: number;
 }
@@ -39,7 +41,10 @@ export function start(
     });
     const output: Buffer[] = [];
     const errors: Buffer[] = [];
-    child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
+    child.stdout.on('data', (chunk: Buffer) => {
+      output.push(chunk);
+      if (options.interruptOn === Buffer.concat(output).toString()) child.kill('SIGINT');
+    });
     child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
     const interruption =
       options.interruptAfter === undefined
