@@ -142,6 +142,7 @@ async function build(host) {
         ? [
             `CC=clang-19 --target=${triplet}`,
             'HOST_LDFLAGS=--ld-path=/usr/bin/ld.lld-19 -Wl,--strip-all',
+            'LTO_CFLAGS=-flto',
             'LIBGCC=',
             'STRIP=',
           ]

@@ -11,7 +11,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -204,8 +203,11 @@ static void remove_if_unlocked(int folder, const char *name) {
   close(lock);
 }
 
-void remove_leftovers(int folder, const char *name) {
+void remove_leftovers(int folder, int lock, const char *name) {
   enum { OLD = 3600 /* seconds */ };
+  struct stat now;
+  /* The time as the file system knows it. */
+  if (futimens(lock, NULL) != 0 || fstat(lock, &now) != 0) return;
   const char *own = concatenate(name, ".tmp", "");
   remove_tree(folder, own);
   DIR *entries = list(folder);
@@ -216,7 +218,7 @@ void remove_leftovers(int folder, const char *name) {
       remove_if_unlocked(folder, one);
     } else if (strncmp(one, "start.", 6) == 0 &&
                fstatat(folder, one, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-               S_ISREG(status.st_mode) && status.st_mtime < time(NULL) - OLD) {
+               S_ISREG(status.st_mode) && status.st_mtime < now.st_mtime - OLD) {
       /* A launcher that stage 0 copied out; one that is younger may be about to start. */
       unlinkat(folder, one, 0);
     }

@@ -26,9 +26,9 @@ bool pass_over(struct place *place, const char *what, const char *path);
  * returns, or with the process; -1 and the reason when there can be no lock. */
 int lock_name(struct place *place, int folder, const char *name);
 
-/* Removes what killed processes left in a place, of `name` only its unfinished folder. The lock on
- * `name` must be held. */
-void remove_leftovers(int folder, const char *name);
+/* Removes what killed processes left in a place, of `name` only its unfinished folder. `lock` is
+ * the lock on `name`. */
+void remove_leftovers(int folder, int lock, const char *name);
 
 /* Removes a file, or a folder with all that is in it, whatever its modes; false when that failed. */
 bool remove_tree(int folder, const char *name);

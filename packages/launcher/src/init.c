@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,9 +49,10 @@ static void close_descriptors(void) {
   close(STDOUT_FILENO);
   if (!debug_wanted) close(STDERR_FILENO);
   if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
-  long limit = sysconf(_SC_OPEN_MAX);
-  if (limit < 0 || limit > 65536) limit = 65536;
-  for (int descriptor = (int)first; descriptor < limit; descriptor++) close(descriptor);
+  struct rlimit limit;
+  bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536;
+  int count = known ? (int)limit.rlim_cur : 65536;
+  for (int descriptor = (int)first; descriptor < count; descriptor++) close(descriptor);
 }
 
 /* Reaps whatever has ended. Returns whether the app has, with its wait status. */

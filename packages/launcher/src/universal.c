@@ -99,7 +99,7 @@ static bool make_ready(struct place *place, const struct payload *payload, const
     ready = is_ready_in(folder, place, name, manifest, argv0);
     if (!ready) {
       debug(place->path, ": unpacking into ", name, NULL);
-      remove_leftovers(folder, name);
+      remove_leftovers(folder, lock, name);
       if (unpack(payload, place, folder, concatenate(name, ".tmp", ""), name)) {
         ready = is_ready_in(folder, place, name, manifest, argv0);
         if (!ready) place->reason = "does not keep files as they were written";
