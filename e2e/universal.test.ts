@@ -38,6 +38,12 @@ const SHELLS = [
   { name: 'zsh', package: 'zsh', args: ['--emulate', 'sh'] },
 ] as const;
 
+/** Of bytes as Latin-1, those that Node can hand to a program: text. */
+const WORDS = AWKWARD_ARGUMENTS.map((word) => ({
+  bytes: word,
+  text: Buffer.from(word, 'latin1').toString('utf8'),
+}));
+
 let folder: string;
 
 beforeAll(async () => {
@@ -100,10 +106,11 @@ describe.each(GUESTS)('a universal file of $guest', ({ guest, toolchain }) => {
     const { universal } = await universalOf(guest, toolchain);
     const env = await freshHome(`cold-${guest}`);
     for (const _ of ['cold', 'warm']) {
-      const finished = await start(universal, ['arguments', ...AWKWARD_ARGUMENTS], { env });
+      const words = WORDS.map(({ text }) => text);
+      const finished = await start(universal, ['arguments', ...words], { env });
       expect(finished.stderr).toBe('');
       const { argv, env: seen } = parseArguments(Buffer.from(finished.stdout, 'utf8'));
-      const expected = ['arguments', ...AWKWARD_ARGUMENTS];
+      const expected = ['arguments', ...WORDS.map(({ bytes }) => bytes)];
       expect(argv).toEqual([universal, ...expected]);
       expect(seen.filter((each) => each.startsWith('UPORT_'))).toEqual([]);
     }
@@ -224,7 +231,7 @@ describe('a universal file', () => {
       const env = { ...(await freshHome('sliced')), UPORT_DEBUG: '1' };
       const ran = await start(path.join(outDir, 'sliced'), [], { env });
       expect(ran.stdout).toBe('hello from a 64-bit lsb program\n');
-      expect(ran.stderr).toMatch(/native/);
+      expect(ran.stderr).toMatch(/started directly/);
       expect(ran.stderr).not.toMatch(/qemu/);
     },
   );
@@ -320,11 +327,14 @@ describe.each(FOREIGN)("on $name's kernel", ({ name, arch }) => {
         files[`/single/${guest}`] = { copy: path.join(outDir, `probe-${arch}`), mode: 0o755 };
         const env = ['UPORT_CACHE_DIR=/cache/uport', 'PATH=/bin', 'UPORT_DEBUG='];
         const common = { env, uid: 1000, noNewPrivileges: true, dropCapabilities: true };
-        for (const place of ['/apps', '/single']) {
-          const argv = [`${place}/${guest}`];
-          runs.push({ guest, command: { ...common, argv } });
-          runs.push({ guest, command: { ...common, argv } });
-        }
+        const start = (place: string) =>
+          runs.push({ guest, command: { ...common, argv: [`${place}/${guest}`] } });
+        start('/apps');
+        // A start takes seconds under a simulated CPU: one guest goes through warm starts too.
+        if (guest !== guests[0]?.guest) continue;
+        start('/apps');
+        start('/single');
+        start('/single');
       }
       const { results, pageSize } = await runOnKernel(
         name,
