@@ -5,6 +5,7 @@ import {
   AWKWARD_ARGUMENTS,
   findProgram,
   fixture,
+  type HostCommand,
   missingHost,
   missingToolchains,
   parseArguments,
@@ -320,7 +321,7 @@ describe.each(FOREIGN)("on $name's kernel", ({ name, arch }) => {
       for (const tool of ['sh', 'dd', 'mkdir', 'chmod', 'id', 'rm', 'uname']) {
         files[`/bin/${tool}`] = { copy: tools, mode: 0o755 };
       }
-      const runs = [];
+      const runs: { guest: string; command: HostCommand }[] = [];
       for (const { guest, toolchain } of guests) {
         const { universal, outDir } = await universalOf(guest, toolchain);
         files[`/apps/${guest}`] = { copy: universal, mode: 0o755 };
