@@ -2,7 +2,7 @@
 // kernel, so its "emulators" are scripts here; real kernels of each host are testkit's matter.
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LAUNCHER_HOSTS } from './launcher.ts';
+import { LAUNCHER_HOSTS, launcherFor } from './launcher.ts';
 import {
   type Bench,
   CPUS,
@@ -16,6 +16,7 @@ import {
   THIS_HOST,
   works,
 } from './testing/launch.ts';
+import { exampleApp, writeApp } from './testing/universal.ts';
 
 /** The emulator to run a host's launcher with, or why there is none. */
 function emulatorOf(host: string): { readonly path: string } | { readonly missing: string } {
@@ -27,6 +28,8 @@ function emulatorOf(host: string): { readonly path: string } | { readonly missin
   if (host === 'loongarch64' && !(at >= 801)) return { missing: 'a QEMU of at least 8.1' };
   return { path };
 }
+
+const launcherPath = (host: string) => launcherFor(host)?.path ?? '';
 
 const others = LAUNCHER_HOSTS.filter((host) => host !== THIS_HOST);
 
@@ -92,6 +95,27 @@ describe.each(others)('the launcher for %s', (host) => {
       expect(no('no-such').stderr).toMatch(/^uport: no-such: was not found in PATH/);
       expect(no('no-such').status).toBe(127);
       expect(no('sh', '-c', 'exit 3').status).toBe(3);
+    });
+
+    test('unpacks and starts a single-host file, and notices a damaged one', () => {
+      const app = writeApp(bench, host, exampleApp(host), 'universal');
+      const env = { UPORT_CACHE_DIR: bench.at('universal.cache'), UPORT_DEBUG: '1' };
+      const cold = run(qemu, [app.file, 'x', '--'], { env });
+      expect(cold.stderr).toContain('unpacking into');
+      const program = `${app.folder}/root/bin/foreign`;
+      expect(fields(cold.stdout)).toEqual(['-cpu', 'a b', '-0', app.file, program, 'x', '--']);
+      const warm = run(qemu, [app.file, 'x', '--'], { env });
+      expect(warm.stderr).not.toContain('unpacking into');
+      expect(warm.stdout).toBe(cold.stdout);
+      const sum = run('sha256sum', [`${app.folder}/launch`, launcherPath(host)]).stdout.split('\n');
+      expect(sum[0]?.slice(0, 64)).toBe(sum[1]?.slice(0, 64));
+      const broken = writeApp(bench, host, exampleApp(host), 'broken', {
+        frame: (frame) => Buffer.from(frame).fill(1, 12),
+      });
+      const other = { UPORT_CACHE_DIR: bench.at('broken.cache') };
+      const refused = run(qemu, [broken.file], { env: other });
+      expect(refused.stderr).toContain('its payload is damaged');
+      expect(refused.status).toBe(125);
     });
 
     const privately = [['-pf'], ['-Urpf']].find((options) =>
