@@ -2,6 +2,7 @@ export { describeMachine, type Elf, type ElfIdentity } from '@uport/elf';
 export * from '@uport/errors';
 export * as fatElfFiles from '@uport/fatelf/files';
 export { LAUNCHER_HOSTS } from '@uport/launcher';
+export * from './binfmt/index.ts';
 export * from './build.ts';
 export * from './debian/index.ts';
 export * from './emitters/emitter.ts';

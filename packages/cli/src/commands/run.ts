@@ -10,6 +10,7 @@ import {
   UportError,
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
+import { handOver, inheritedEnvironment } from '../hand-over.ts';
 import { emulatorsFlag } from '../shared-flags.ts';
 import { splitCommandLine } from '../split-command-line.ts';
 
@@ -83,7 +84,7 @@ export default class Run extends BaseCommand {
     const ownEnv = variables(flags.env ?? []);
     const common = {
       args: program,
-      env: { ...inherited(), ...ownEnv },
+      env: { ...inheritedEnvironment(), ...ownEnv },
       debug: flags.debug,
       forceEmulation: flags['force-emulation'],
       store: await Store.open(),
@@ -109,24 +110,8 @@ export default class Run extends BaseCommand {
             ...(flags['qemu-arg'] ?? []),
           ],
         });
-    if (process.execve === undefined) {
-      throw new UportError({
-        code: 'UPORT_NODE_TOO_OLD',
-        category: 'environment',
-        message: 'this Node cannot hand over to another program',
-        hint: 'use Node 22.15 or newer, on Linux',
-      });
-    }
-    process.execve(command.program, [...command.argv], { ...command.env });
+    handOver(command);
   }
-}
-
-function inherited(): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value !== undefined) env[name] = value;
-  }
-  return env;
 }
 
 function variables(pairs: readonly string[]): Record<string, string> {

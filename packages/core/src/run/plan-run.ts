@@ -4,15 +4,13 @@ import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { encodeManifest, launcherFor } from '@uport/launcher';
 import type { Arch } from '../model/arch.ts';
-import { digestHex } from '../model/digest.ts';
 import type { Progress } from '../model/progress.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
-import { findEmulators, parseEmulatorProvider } from '../qemu/providers.ts';
 import type { Store } from '../store/store.ts';
+import { emulatorProgram, findEmulator } from './emulator-program.ts';
 import { guestOfFile } from './guest-of-file.ts';
 import { hostArch } from './host-arch.ts';
-import { recallEmulator, rememberEmulator } from './remembered-emulator.ts';
 import { runFolder } from './run-folder.ts';
 
 /** A program to hand over to, as execve takes it. */
@@ -57,7 +55,7 @@ export async function planRun(options: RunOptions): Promise<RunCommand> {
     return nestedRun(options, guest, here, options.hostArch);
   }
   const emulate = guest !== here || options.forceEmulation || options.emulatorArgs.length > 0;
-  const emulator = emulate ? await emulatorFor(guest, here, options) : undefined;
+  const emulator = emulate ? await findEmulator(guest, here, options) : undefined;
   const folder = await launchFolder(here, guest, emulator, options);
   const forced = emulator !== undefined && (guest === here || options.emulatorArgs.length > 0);
   return {
@@ -89,38 +87,17 @@ async function nestedRun(
   here: Arch,
   host: Arch,
 ): Promise<RunCommand> {
-  const outer = await executable(await emulatorFor(host, here, options), options);
+  const outer = await emulatorProgram(await findEmulator(host, here, options), options.store);
   const inner =
     guest === host && !options.forceEmulation
       ? []
       : [
-          await executable(await emulatorFor(guest, host, options), options),
+          await emulatorProgram(await findEmulator(guest, host, options), options.store),
           ...options.emulatorArgs,
         ];
   const file = programName(options.file);
   const start = inner.length === 0 ? ['-0', file, file] : [...inner, '-0', file, file];
   return { program: outer, argv: [outer, ...start, ...options.args], env: options.env };
-}
-
-async function emulatorFor(guest: Arch, host: Arch, context: RunContext): Promise<PinnedEmulator> {
-  const { providers, store } = context;
-  if (providers === undefined) {
-    const remembered = await recallEmulator(store, guest, host);
-    if (remembered !== undefined) return remembered;
-  }
-  const asked = providers ?? [parseEmulatorProvider('debian')];
-  const found = await findEmulators(guest, [host], asked, context);
-  const emulator = found.get(host.name);
-  if (emulator !== undefined) {
-    if (providers === undefined) await rememberEmulator(store, emulator);
-    return emulator;
-  }
-  throw new UportError({
-    code: 'UPORT_EMULATOR_NOT_FOUND',
-    category: 'input',
-    message: `no provider has a qemu-${guest.name} for ${host.name}`,
-    hint: 'name another provider, such as --emulators dir:/usr/bin',
-  });
 }
 
 /** A folder in the store with the launcher, and a manifest that names the emulator; made once. */
@@ -147,7 +124,7 @@ async function launchFolder(
             {
               name: guest.name,
               elf: guest.elf,
-              path: await executable(emulator, options),
+              path: await emulatorProgram(emulator, options.store),
               args: options.emulatorArgs,
             },
           ],
@@ -158,15 +135,4 @@ async function launchFolder(
     await chmod(path.join(folder, 'launch'), 0o755);
     await writeFile(path.join(folder, 'manifest'), manifest);
   });
-}
-
-/** The emulator as an executable file with a name that tells what it is. */
-async function executable(emulator: PinnedEmulator, { store }: RunContext): Promise<string> {
-  const name = `qemu-${emulator.guest}`;
-  const folder = `${name}-on-${emulator.host}-${digestHex(emulator.digest)}`;
-  const made = await runFolder(store, folder, async (temporary) => {
-    await copyFile(store.pathOf(emulator.digest), path.join(temporary, name));
-    await chmod(path.join(temporary, name), 0o755);
-  });
-  return path.join(made, name);
 }
