@@ -141,7 +141,9 @@ test('names of images come from any text', () => {
 
 test('the digest of a whole image is pinned', async () => {
   const { digest } = await make();
-  expect(digest).toMatchInlineSnapshot(`"sha256:d883a45f65ff7ebf7399a4f54f96efc7e65cadfc9eea26f4e49a13b6e5bab199"`);
+  expect(digest).toMatchInlineSnapshot(
+    `"sha256:d883a45f65ff7ebf7399a4f54f96efc7e65cadfc9eea26f4e49a13b6e5bab199"`,
+  );
 });
 
 test('the same bytes in another folder, umask, time zone, language', async () => {

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import type { Plan } from '../../plan/plan.ts';
 import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
+import { type Output, stage } from '../staging.ts';
 import { writeDockerArchive, writeOciArchive } from './archives.ts';
 import { writeLayout } from './layout-writer.ts';
 import { checkOptions, type OciOptions } from './options.ts';
-import { type Output, stage } from './staging.ts';
 
 export { DEFAULT_OCI_OPTIONS, type OciOptions } from './options.ts';
 
@@ -21,7 +21,12 @@ export const ociEmitter: Emitter<OciOptions> = Object.freeze({
   emit,
 });
 
-const LAYOUT: Output = { name: 'oci', kind: 'layout' };
+const LAYOUT: Output = {
+  name: 'oci',
+  kind: 'folder',
+  marker: 'oci-layout',
+  what: 'image layout',
+};
 const ARCHIVES = [
   { name: 'oci-archive.tar', kind: 'file', write: writeOciArchive },
   { name: 'docker-archive.tar', kind: 'file', write: writeDockerArchive },

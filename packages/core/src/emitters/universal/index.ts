@@ -1,8 +1,8 @@
 import type { Plan } from '../../plan/plan.ts';
 import { concat, streamSource } from '../../universal/byte-streams.ts';
-import { glueContainer, withParts } from '../../universal/container.ts';
+import { withParts } from '../../universal/container.ts';
 import { payloadOptions } from '../../universal/programs.ts';
-import { STAGE0_SIZE, type Stage0Record, stage0 } from '../../universal/stage0.ts';
+import { universalFile } from '../../universal/universal-file.ts';
 import { writeExecutable } from '../../universal/write-executable.ts';
 import { writePayload } from '../../universal/write-payload.ts';
 import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
@@ -51,15 +51,7 @@ async function emitUniversal(
       }
       return artifacts;
     }
-    const container = await glueContainer(launchers, trailing);
-    const records = container.records.map(
-      (record, index): Stage0Record => ({
-        host: (launchers[index] as { host: string }).host,
-        offset: STAGE0_SIZE + record.offset,
-        size: record.size,
-      }),
-    );
-    const chunks = concat([[stage0(payload.id, records)], container.chunks(signal)]);
+    const chunks = (await universalFile(payload, launchers, trailing)).chunks(signal);
     return [await writeExecutable('universal', plan.app.name, chunks, context)];
   });
 }

@@ -2,15 +2,21 @@
 import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
-import { makerLives, temporaryName } from '../../store/temporary.ts';
+import { makerLives, temporaryName } from '../store/temporary.ts';
 
 /** What an emitter makes in the output folder. */
-export interface Output {
-  readonly name: string;
-  readonly kind: 'layout' | 'file';
-}
+export type Output =
+  | { readonly name: string; readonly kind: 'file' }
+  | {
+      readonly name: string;
+      readonly kind: 'folder';
+      /** The file in it that tells an earlier one from a stranger's folder. */
+      readonly marker: string;
+      /** What such a folder is called, such as `image layout`. */
+      readonly what: string;
+    };
 
-const PREFIX = '.uport-oci-';
+const PREFIX = '.uport-emit-';
 
 /**
  * Calls `write` with a new folder inside `outDir`, in which it makes the outputs, and moves them to
@@ -25,7 +31,7 @@ export async function stage<T>(
   write: (staging: string) => Promise<T>,
 ): Promise<T> {
   await removeAbandoned(outDir);
-  for (const output of outputs) await checkPlace(path.join(outDir, output.name), output.kind);
+  for (const output of outputs) await checkPlace(path.join(outDir, output.name), output);
   const staging = path.join(outDir, PREFIX + temporaryName());
   try {
     await mkdir(staging, { mode: 0o700 });
@@ -65,22 +71,25 @@ async function removeAbandoned(outDir: string): Promise<void> {
   }
 }
 
-async function checkPlace(place: string, kind: Output['kind']): Promise<void> {
+async function checkPlace(place: string, output: Output): Promise<void> {
   const there = await lstat(place).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   });
   if (!there) return;
-  if (kind === 'file' && there.isFile()) return;
-  if (kind === 'layout' && there.isDirectory()) {
-    const marker = await stat(path.join(place, 'oci-layout')).catch(() => undefined);
+  if (output.kind === 'file' && there.isFile()) return;
+  if (output.kind === 'folder' && there.isDirectory()) {
+    const marker = await stat(path.join(place, output.marker)).catch(() => undefined);
     if (marker?.isFile() || (await readdir(place)).length === 0) return;
   }
-  const what = there.isDirectory() ? 'a folder that is no image layout' : 'something else';
+  const stranger =
+    output.kind === 'folder' && there.isDirectory()
+      ? `a folder that is no ${output.what}`
+      : 'something else';
   throw new UportError({
     code: 'UPORT_OUTPUT_IN_THE_WAY',
     category: 'environment',
-    message: `${what} stands where the image goes`,
+    message: `${stranger} stands where the ${output.kind === 'folder' ? output.what : 'file'} goes`,
     hint: 'remove it or choose another -o folder',
     file: place,
   });
