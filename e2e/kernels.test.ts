@@ -20,6 +20,14 @@ import { start } from './support/uport.ts';
 // others through the first.
 const ALL_CASES = (arch: string) => (arch === 'x86_64' ? 'aarch64' : 'x86_64');
 
+/** Every guest where a host's kernel is known to differ in a way that matters, else one of each kind. */
+function guestsOf(host: string): RegExp {
+  if (host === 'ppc64le' || host === 'x86_64') return /./;
+  // The old kernel is there for what the launcher asks of a kernel, not for the guests.
+  if (host === 'aarch64-linux-6.1') return /^$/;
+  return /^(?:arm|i386|m68k|s390x)$/;
+}
+
 /** A platform's root file system, unpacked with nothing of uport's. */
 async function unpack(guest: string, platform: string, folder: string) {
   const layout = path.join(builtImage(guest).outDir, 'oci');
@@ -51,9 +59,8 @@ describe.each(SIMULATED_HOSTS)("on $name's kernel", ({ name, arch }) => {
       const files: Record<string, HostFile> = {};
       const runs: { guest: string; each: (typeof RUNNING_CASES)[number]; command: HostCommand }[] =
         [];
-      // The old kernel is there for what the launcher asks of a kernel, not for the guests.
       const guests = inject('images').filter(
-        ({ guest }) => guest === ALL_CASES(arch) || name === arch,
+        ({ guest }) => guest === ALL_CASES(arch) || guest === arch || guestsOf(name).test(guest),
       );
       for (const { guest } of guests) {
         const root = path.join(folder, guest);

@@ -66,6 +66,8 @@ function packageBreaches({ from, to }: Import, packages: readonly WorkspacePacka
   const own = packages.find((each) => from.startsWith(`${each.folder}/`));
   if (to.startsWith('.')) {
     const target = resolve(from, to);
+    // A package's test configuration builds on the one they share.
+    if (target === 'vitest.config.ts') return [];
     return own && !target.startsWith(`${own.folder}/`) ? [`${from}: reaches out to ${target}`] : [];
   }
   const other = packages.find((each) => to === each.name || to.startsWith(`${each.name}/`));
