@@ -1,7 +1,8 @@
-/* Reading a blob of a payload. The decoder gets pieces of the frame and gives pieces of the content,
- * so memory stays at the frame's window, 32 MiB at most. */
+/* Reading a blob of a payload: block by block, into a buffer that always holds the frame's window. So
+ * memory stays at 32 MiB and a bit, whatever the blob's size. */
 #include "blob.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define ZSTD_STATIC_LINKING_ONLY
@@ -10,87 +11,122 @@
 #include "memory.h"
 #include "message.h"
 
-enum { PIECE = 1 << 17, WINDOW_LOG_MAX = 25 };
+enum { INPUT_SIZE = 1 << 18, WINDOW_SIZE_MAX = 1 << 25 };
 
 static struct {
   const struct payload *payload;
   const struct blob *blob;
   ZSTD_DCtx *decoder;
-  unsigned char input_bytes[PIECE];
-  unsigned char output_bytes[PIECE];
-  ZSTD_inBuffer input;
+  unsigned char input[INPUT_SIZE];
+  size_t input_at;
+  size_t input_end;
   uint64_t taken; /* bytes of the frame that were read from the file */
-  size_t given;   /* bytes of the output that were handed out */
-  size_t ready;
+  unsigned char *output;
+  size_t output_size;
+  size_t block_max;      /* what a block of this frame can hold */
+  uint64_t content_size; /* or more, when the frame does not tell */
+  size_t block;   /* where the last decoded block begins in the output */
+  size_t ready;   /* bytes of it that were not handed out yet */
+  size_t given;
   uint64_t total; /* bytes decoded */
-  bool ended;
   struct sha256 hash;
 } reader;
 
-void open_blob(const struct payload *payload, const struct blob *blob) {
-  if (!reader.decoder) {
-    reader.decoder = ZSTD_createDCtx();
-    if (!reader.decoder) die(STATUS_OWN_FAULT, "no memory left, raise the memory limit", NULL);
+__attribute__((noreturn)) static void out_of_memory(void) {
+  die(STATUS_OWN_FAULT, "no memory left to decompress, raise the memory limit", NULL);
+}
+
+/* Makes at least `need` bytes of input ready, or as many as there are. */
+static void fill_input(size_t need) {
+  size_t have = reader.input_end - reader.input_at;
+  if (have >= need) return;
+  memmove(reader.input, reader.input + reader.input_at, have);
+  uint64_t left = reader.blob->stored - reader.taken;
+  size_t room = INPUT_SIZE - have;
+  size_t size = left < room ? (size_t)left : room;
+  read_exactly(reader.payload, reader.payload->start + reader.blob->offset + reader.taken,
+               reader.input + have, size);
+  reader.taken += size;
+  reader.input_at = 0;
+  reader.input_end = have + size;
+}
+
+static void make_output(void) {
+  fill_input(ZSTD_FRAMEHEADERSIZE_MAX);
+  ZSTD_FrameHeader header;
+  size_t have = reader.input_end - reader.input_at;
+  if (ZSTD_getFrameHeader(&header, reader.input + reader.input_at, have) != 0 ||
+      header.frameType != ZSTD_frame || header.windowSize > WINDOW_SIZE_MAX) {
+    damaged(reader.payload, "a part of it cannot be decompressed");
   }
-  ZSTD_DCtx_reset(reader.decoder, ZSTD_reset_session_and_parameters);
-  ZSTD_DCtx_setParameter(reader.decoder, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+  reader.block_max = header.blockSizeMax;
+  reader.content_size = header.frameContentSize;
+  size_t size = ZSTD_decodingBufferSize_min(header.windowSize, header.frameContentSize);
+  if (ZSTD_isError(size)) damaged(reader.payload, "a part of it cannot be decompressed");
+  if (size <= reader.output_size) return;
+  free(reader.output);
+  reader.output = malloc(size);
+  if (!reader.output) out_of_memory();
+  reader.output_size = size;
+}
+
+void open_blob(const struct payload *payload, const struct blob *blob) {
+  if (!reader.decoder) reader.decoder = ZSTD_createDCtx();
+  if (!reader.decoder) out_of_memory();
+  ZSTD_decompressBegin(reader.decoder);
   reader.payload = payload;
   reader.blob = blob;
-  reader.input = (ZSTD_inBuffer){.src = reader.input_bytes};
+  reader.input_at = reader.input_end = 0;
   reader.taken = reader.total = 0;
-  reader.given = reader.ready = 0;
-  reader.ended = false;
+  reader.block = reader.ready = reader.given = 0;
   sha256_start(&reader.hash);
+  make_output();
 }
 
-static void refill(void) {
-  uint64_t left = reader.blob->stored - reader.taken;
-  size_t size = left < PIECE ? (size_t)left : PIECE;
-  if (size == 0) damaged(reader.payload, "a part of it ends too early");
-  read_exactly(reader.payload, reader.payload->start + reader.blob->offset + reader.taken,
-               reader.input_bytes, size);
-  reader.taken += size;
-  reader.input.size = size;
-  reader.input.pos = 0;
-}
-
-/* Decodes the next piece; false at the end of the frame. */
-static bool decode_piece(void) {
+/* Decodes the next block that is not empty; false at the end of the frame. */
+static bool decode_block(void) {
+  reader.block += reader.given;
   reader.given = reader.ready = 0;
-  while (reader.ready == 0 && !reader.ended) {
-    ZSTD_outBuffer output = {.dst = reader.output_bytes, .size = PIECE};
-    size_t result = ZSTD_decompressStream(reader.decoder, &output, &reader.input);
-    if (ZSTD_isError(result)) {
-      if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) {
-        die(STATUS_OWN_FAULT, "no memory left to decompress, raise the memory limit", NULL);
-      }
-      damaged(reader.payload, "a part of it cannot be decompressed");
+  /* The window is then on both sides of this place, which the decoder knows how to read. */
+  if (reader.output_size < reader.content_size &&
+      reader.block + reader.block_max > reader.output_size) {
+    reader.block = 0;
+  }
+  while (reader.ready == 0) {
+    size_t need = ZSTD_nextSrcSizeToDecompress(reader.decoder);
+    if (need == 0) return false;
+    fill_input(need);
+    if (reader.input_end - reader.input_at < need) {
+      damaged(reader.payload, "a part of it ends too early");
     }
-    reader.ended = result == 0;
-    reader.ready = output.pos;
-    if (reader.ready == 0 && !reader.ended && reader.input.pos == reader.input.size) refill();
+    size_t got = ZSTD_decompressContinue(reader.decoder, reader.output + reader.block,
+                                         reader.output_size - reader.block,
+                                         reader.input + reader.input_at, need);
+    if (ZSTD_isError(got)) damaged(reader.payload, "a part of it cannot be decompressed");
+    reader.input_at += need;
+    reader.ready = got;
   }
   reader.total += reader.ready;
   if (reader.total > reader.blob->raw) damaged(reader.payload, "a part of it is too large");
-  sha256_add(&reader.hash, reader.output_bytes, reader.ready);
-  return reader.ready > 0;
+  sha256_add(&reader.hash, reader.output + reader.block, reader.ready);
+  return true;
 }
 
 size_t read_blob(uint64_t most, const unsigned char **bytes) {
-  if (reader.given == reader.ready && (most == 0 || !decode_piece())) return 0;
+  if (reader.given == reader.ready && (most == 0 || !decode_block())) return 0;
   size_t size = reader.ready - reader.given;
   if (size > most) size = (size_t)most;
-  *bytes = reader.output_bytes + reader.given;
+  *bytes = reader.output + reader.block + reader.given;
   reader.given += size;
   return size;
 }
 
 void close_blob(void) {
-  bool more = reader.given < reader.ready || decode_piece();
+  bool more = reader.given < reader.ready || decode_block();
   unsigned char digest[SHA256_SIZE];
   sha256_end(&reader.hash, digest);
   if (more || reader.total != reader.blob->raw || reader.taken != reader.blob->stored ||
-      reader.input.pos != reader.input.size ||
+      reader.input_at != reader.input_end ||
       memcmp(digest, reader.blob->sha256, SHA256_SIZE) != 0) {
     damaged(reader.payload, "a part of it has not the size and digest that its index gives");
   }

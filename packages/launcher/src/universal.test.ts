@@ -262,20 +262,35 @@ describe.skipIf(!THIS_HOST)('a single-host file', () => {
     expect(fields(ran.stdout)).toEqual(['-cpu', 'a b', '-0', app.file, program(), 'z']);
   });
 
-  test('a large file of random bytes arrives whole', () => {
-    const content = Buffer.alloc(3_000_001);
-    for (let i = 0, x = 1; i < content.length; i++) {
-      x = (x * 1103515245 + 12345) & 0x7fffffff;
-      content[i] = i % 3000 < 1500 ? x >> 16 : 7;
-    }
-    const nodes: Node[] = [
-      { file: 'first', content: 'x', mode: 0o644 },
-      { file: 'large', content, mode: 0o644 },
-      { file: 'sum', content: '#!/bin/sh\ncd "$(dirname "$0")" && sha256sum <large\n' },
-    ];
-    const programs = [{ name: 'sum', path: 'sum' }];
-    const sum = writeApp(bench, host, exampleApp(host, { nodes, programs }), 'sum');
-    expect(sum.start().stdout).toBe(`${sha256(content)}  -\n`);
+  test.each([10, 14, 17, 18, 20, 22, 25])(
+    'a large file arrives whole through a window of 2^%i bytes',
+    (windowLog) => {
+      const content = Buffer.alloc(3_000_001);
+      for (let i = 0, x = windowLog; i < content.length; i++) {
+        // New bytes, and copies from just inside the window.
+        x = (x * 1103515245 + 12345) & 0x7fffffff;
+        const back = (1 << windowLog) - 700;
+        const fresh = i < back || i % 3000 < 1500;
+        content[i] = fresh ? x >> 16 : (content[i - back] ?? 0);
+      }
+      const nodes: Node[] = [
+        { file: 'first', content: 'x', mode: 0o644 },
+        { file: 'large', content, mode: 0o644 },
+        { file: 'sum', content: '#!/bin/sh\ncd "$(dirname "$0")" && sha256sum <large\n' },
+      ];
+      const programs = [{ name: 'sum', path: 'sum' }];
+      const name = `sum-${windowLog}`;
+      const sum = writeApp(bench, host, exampleApp(host, { nodes, programs }), name, { windowLog });
+      expect(sum.start()).toMatchObject({ stdout: `${sha256(content)}  -\n`, stderr: '' });
+    },
+  );
+
+  test('a window of more than 32 MiB is refused', () => {
+    const nodes: Node[] = [{ file: 'a', content: Buffer.alloc(40 << 20) }];
+    const programs = [{ name: 'a', path: 'a' }];
+    const app = exampleApp(host, { nodes, programs });
+    const ran = writeApp(bench, host, app, 'wide', { windowLog: 26 }).start();
+    expect(ran.stderr).toMatch(/its payload is damaged: a part of it cannot be decompressed/);
   });
 
   test('has no part for this host: says so', () => {

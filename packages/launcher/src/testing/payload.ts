@@ -36,6 +36,8 @@ export interface Twist {
   readonly index?: (text: string) => string;
   /** Changes a blob's frame after its digest was taken. */
   readonly frame?: (frame: Buffer, number: number) => Buffer;
+  /** zstd's window, as a power of two. */
+  readonly windowLog?: number;
   /** Changes the footer. */
   readonly footer?: (footer: Buffer) => void;
 }
@@ -89,7 +91,7 @@ export function encodePayload(universal: Universal, twist: Twist = {}): Payload 
   let offset = 0;
   const addBlob = (content: Buffer): number => {
     const number = blobLines.length;
-    const packed = pack(content);
+    const packed = pack(content, twist.windowLog);
     const frame = twist.frame ? twist.frame(packed, number) : packed;
     blobLines.push(`blob ${offset} ${frame.length} ${content.length} ${sha256(content)}`);
     parts.push(frame);
