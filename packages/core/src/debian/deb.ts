@@ -63,7 +63,8 @@ async function* unpackMember(
   const { name, offset, size } = member;
   if (size === 0) throw invalid(debFile, 'its data.tar is empty');
   if (name === 'data.tar.xz') {
-    yield* unxz(debFile, offset, offset + size, signal);
+    // Copies: whoever reads a package may keep what it is given.
+    for await (const chunk of unxz(debFile, offset, offset + size, signal)) yield chunk.slice();
     return;
   }
   const input = createReadStream(debFile, {

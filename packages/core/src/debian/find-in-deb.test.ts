@@ -39,7 +39,7 @@ function writeDeb(
 
 async function bytesOf(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of content) parts.push(part);
+  for await (const part of content) parts.push(part.slice());
   return Buffer.concat(parts);
 }
 

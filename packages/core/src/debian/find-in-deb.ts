@@ -23,6 +23,7 @@ interface Landmark {
  * rest is not unpacked. Where that fails, the whole package is read.
  *
  * @param paths names for the same file, any of which may be there
+ * @param use may keep no chunk of the content past the next one: its memory is used again
  * @param landmarks what earlier searches of this package learned; this one adds to it
  * @returns what `use` gave; undefined when the package has no such file
  * @throws UportError UPORT_DEB_INVALID, UPORT_AR_INVALID, UPORT_XZ_INVALID
@@ -132,7 +133,8 @@ async function firstHeader(
       const path = (header.path ?? '').replace(/^(?:\.?\/+)+/, '').replace(/\/+$/, '');
       return { path, offset: at + place };
     }
-    rest = buffer.subarray(Math.min(place, buffer.length));
+    // A copy: the chunk's memory is used again.
+    rest = Buffer.from(buffer.subarray(Math.min(place, buffer.length)));
     at += buffer.length - rest.length;
   }
   return undefined;

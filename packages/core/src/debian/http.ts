@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UportError } from '@uport/errors';
+import { collectAfter } from '../memory.ts';
 import type { DebianContext } from './context.ts';
 
 const RETRY_DELAYS: readonly number[] = [500, 2000, 5000];
@@ -142,6 +143,8 @@ async function* readBody(
       size += part.value.length;
       if (size > limit) throw wrongSize(url, `more than ${limit} bytes came`);
       yield part.value;
+      // fetch dropped buffers of the same size on the way.
+      collectAfter(part.value.length);
     }
     if (options.size !== undefined && size !== options.size) {
       throw wrongSize(url, `${size} bytes came, not ${options.size}`);

@@ -7,6 +7,7 @@ import type { DebianContext } from './context.ts';
 import { parseParagraph } from './deb822.ts';
 import type { Mirror } from './mirror.ts';
 import type { ListedFile, Release } from './release.ts';
+import { inTurn } from './turn.ts';
 import { unxz } from './xz.ts';
 
 /** One package as an index lists it. */
@@ -86,13 +87,15 @@ async function lookUpIn(
     `${suite} ${architecture} index`,
     context,
   );
-  const unpacked = unpack(kept, file, compression, context.signal);
   const limit = release.files.get(base)?.size ?? 1 << 30;
   const found: IndexedPackage[] = [];
-  for await (const stanza of findStanzas(unpacked, name, limit)) {
-    const entry = readStanza(stanza);
-    if (entry) found.push(entry);
-  }
+  await inTurn(async () => {
+    const unpacked = unpack(kept, file, compression, context.signal);
+    for await (const stanza of findStanzas(unpacked, name, limit)) {
+      const entry = readStanza(stanza);
+      if (entry) found.push(entry);
+    }
+  });
   if (note !== undefined) await context.store.record(note, found);
   return found;
 }
@@ -128,26 +131,46 @@ export async function* findStanzas(
   limit: number,
 ): AsyncGenerator<string> {
   const wanted = matcher(name);
-  let rest = '';
+  // The rest of a stanza and the next chunk, in memory that is used over and over.
+  let room: Buffer = Buffer.alloc(0);
+  let filled = 0;
   let size = 0;
   for await (const chunk of bytes) {
     size += chunk.length;
     if (size > limit) throw invalid(`it is longer than the ${limit} bytes it should have`);
-    // Latin-1 keeps every byte one character; the fields that are read are ASCII.
-    const text =
-      rest + Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).toString('latin1');
-    const stanzas = text.split('\n\n');
-    rest = stanzas.pop() ?? '';
-    if (rest.length > MAX_STANZA) throw invalid('a stanza is too long');
-    for (const stanza of stanzas) if (wanted(nameOf(stanza))) yield stanza;
+    if (filled + chunk.length > room.length) {
+      const larger = Buffer.alloc(2 * (filled + chunk.length));
+      room.copy(larger, 0, 0, filled);
+      room = larger;
+    }
+    room.set(chunk, filled);
+    const text = room.subarray(0, filled + chunk.length);
+    // A gap may begin with the last byte of what was there before.
+    let from = Math.max(0, filled - 1);
+    let start = 0;
+    for (let end = text.indexOf(GAP, from); end !== -1; end = text.indexOf(GAP, from)) {
+      if (wanted(nameOf(text, start, end))) yield text.toString('latin1', start, end);
+      start = end + GAP.length;
+      from = start;
+    }
+    filled = text.length - start;
+    if (filled > MAX_STANZA) throw invalid('a stanza is too long');
+    room.copyWithin(0, start, text.length);
   }
-  if (wanted(nameOf(rest))) yield rest;
+  if (wanted(nameOf(room, 0, filled))) yield room.toString('latin1', 0, filled);
 }
 
-function nameOf(stanza: string): string {
+const GAP = Buffer.from('\n\n');
+
+/** Latin-1 keeps every byte one character; the fields that are read are ASCII. */
+function nameOf(text: Buffer, start: number, end: number): string {
+  const newline = text.indexOf('\n', start);
+  const first = text.toString('latin1', start, newline === -1 ? end : Math.min(newline, end));
   // It is the first field but for damaged or hand-made indexes.
-  return /^Package:[ \t]*(\S+)/m.exec(stanza)?.[1] ?? '';
+  return (NAME.exec(first) ?? NAME.exec(text.toString('latin1', start, end)))?.[1] ?? '';
 }
+
+const NAME = /^Package:[ \t]*(\S+)/m;
 
 function matcher(name: PackageName): (name: string) => boolean {
   if (typeof name === 'function') return name;

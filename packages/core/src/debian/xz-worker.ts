@@ -12,10 +12,13 @@ export interface XzJob {
   readonly after: Uint8Array;
 }
 
-/** What the worker is told: a job, that a chunk was used, or that no more is wanted of a job. */
+/**
+ * What the worker is told: a job, that a chunk was used (its memory comes back), or that no more is
+ * wanted of a job.
+ */
 export type XzOrder =
   | { readonly id: number; readonly job: XzJob }
-  | { readonly id: number; readonly used: true }
+  | { readonly id: number; readonly used: ArrayBuffer }
   | { readonly id: number; readonly stop: true };
 
 /** What it answers, about one job after another. */
@@ -39,9 +42,11 @@ async function* readInput(job: XzJob): AsyncGenerator<Uint8Array> {
   if (job.before.length > 0) yield job.before;
   const file = await open(job.file, 'r');
   try {
+    // A piece is used up before the next one is asked for.
+    const room = new Uint8Array(Math.min(CHUNK, job.end - job.start));
     for (let at = job.start; at < job.end; ) {
-      const room = new Uint8Array(Math.min(CHUNK, job.end - at));
-      const { bytesRead } = await file.read(room, 0, room.length, at);
+      const wanted = Math.min(room.length, job.end - at);
+      const { bytesRead } = await file.read(room, 0, wanted, at);
       if (bytesRead === 0) throw new Error('the file is shorter than it should be');
       at += bytesRead;
       yield room.subarray(0, bytesRead);
@@ -53,6 +58,17 @@ async function* readInput(job: XzJob): AsyncGenerator<Uint8Array> {
 }
 
 class Stopped extends Error {}
+
+/** Memory of chunks that came back. Fresh memory for each would pile up until it is collected. */
+const spare: ArrayBuffer[] = [];
+
+function takeChunk(): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(spare.pop() ?? new ArrayBuffer(CHUNK));
+}
+
+function giveBack(memory: ArrayBuffer): void {
+  if (memory.byteLength === CHUNK && spare.length < IN_FLIGHT) spare.push(memory);
+}
 
 /** One job at work. */
 class Unpacking {
@@ -78,13 +94,13 @@ class Unpacking {
   }
 
   async run(job: XzJob): Promise<void> {
-    let batch = new Uint8Array(CHUNK);
+    let batch = takeChunk();
     let filled = 0;
     const flush = async (): Promise<void> => {
       await this.#turn();
       const chunk = batch.subarray(0, filled);
       this.#port.postMessage({ id: this.id, chunk } satisfies XzReport, [chunk.buffer]);
-      batch = new Uint8Array(CHUNK);
+      batch = takeChunk();
       filled = 0;
     };
     const source = readInput(job);
@@ -115,8 +131,11 @@ class Unpacking {
         used += some.length;
         if (filled === CHUNK) await flush();
       }
+      // Frees the part's memory now.
+      (part.buffer as ArrayBuffer).transfer(0);
     }
     if (filled > 0) await flush();
+    giveBack(batch.buffer);
   }
 
   /** Waits until the parent can take one more chunk. */
@@ -155,7 +174,10 @@ function serve(port: MessagePort): void {
       waiting.set(order.id, { work: new Unpacking(order.id, port), job: order.job });
       void next();
     } else if ('stop' in order) waiting.get(order.id)?.work.stop();
-    else waiting.get(order.id)?.work.used();
+    else {
+      giveBack(order.used);
+      waiting.get(order.id)?.work.used();
+    }
   });
 }
 

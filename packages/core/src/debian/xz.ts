@@ -12,7 +12,8 @@ const WORKER = new URL(
 );
 
 /**
- * Unpacks one xz stream that lies in a file, in a thread of its own: two at once use two cores.
+ * Unpacks one xz stream that lies in a file, in a thread of its own: two at once use two cores. A
+ * chunk holds its bytes only until the next one is asked for.
  *
  * @param start offset of its first byte
  * @param end offset past its last byte
@@ -51,7 +52,8 @@ async function* run(job: XzJob, signal: AbortSignal): AsyncGenerator<Uint8Array>
   const { file } = job;
   const worker = hire();
   const id = nextId++;
-  const order = (each: XzOrder): void => worker.postMessage(each);
+  const order = (each: XzOrder): void =>
+    worker.postMessage(each, 'used' in each ? [each.used] : []);
   const reports: XzReport[] = [];
   let wake: (() => void) | undefined;
   let failed: unknown;
@@ -86,8 +88,8 @@ async function* run(job: XzJob, signal: AbortSignal): AsyncGenerator<Uint8Array>
       finished = !('chunk' in report);
       if ('done' in report) return;
       if ('fault' in report) throw invalid(file, new Error(report.fault));
-      order({ id, used: true });
       yield report.chunk;
+      order({ id, used: report.chunk.buffer });
     }
   } finally {
     signal.removeEventListener('abort', abort);
@@ -104,7 +106,9 @@ let nextId = 0;
 /** Threads with nothing to do. Starting one takes longer than many a job. */
 const resting = new Map<Worker, NodeJS.Timeout>();
 const MAX_RESTING = 4;
-const REST = 2000;
+/** What a thread keeps at once is small; a roomier heap would fill with garbage before it is cleaned. */
+const LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+const REST = 250;
 
 function hire(): Worker {
   for (const [worker, timer] of resting) {
@@ -115,7 +119,7 @@ function hire(): Worker {
     return worker;
   }
   // Flags of the parent, such as a test runner's loaders, mean nothing to it.
-  const worker = new Worker(WORKER, { execArgv: [] });
+  const worker = new Worker(WORKER, { execArgv: [], resourceLimits: LIMITS });
   worker.once('exit', () => {
     clearTimeout(resting.get(worker));
     resting.delete(worker);

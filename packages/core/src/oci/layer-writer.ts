@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { freeBytes } from '../memory.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { ProgressTask } from '../model/progress.ts';
 import type { BlockCompressor } from './compress.ts';
@@ -67,8 +68,11 @@ export async function writeLayer(
     const shift = async (): Promise<void> => {
       const first = queue.shift();
       if (!first) return;
-      await write(await first.done);
-      free.push(Buffer.from(first.block.buffer));
+      const parts = await first.done;
+      await write(parts);
+      const memory = first.block.buffer;
+      for (const part of parts) if (part.buffer !== memory) freeBytes(part);
+      free.push(Buffer.from(memory));
     };
     await write([compressor.begin()]);
     try {

@@ -10,6 +10,7 @@ import {
   type Search,
   unavailable,
 } from '../debian/package.ts';
+import { inTurn } from '../debian/turn.ts';
 import type { Arch } from '../model/arch.ts';
 import { type Digest, parseDigest } from '../model/digest.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
@@ -80,7 +81,8 @@ async function take(
   const key = `debian-emulators/${found.digest} ${guest.name}`;
   let note = (await store.lookup(key)) as Note | undefined;
   if (!note || (!('absent' in note) && !store.locate(parseDigest(note.digest)))) {
-    note = await extract(await downloadPackage(found, context), guest, host, context);
+    const deb = await downloadPackage(found, context);
+    note = await inTurn(() => extract(deb, guest, host, context));
     await store.record(key, note);
   }
   if ('absent' in note) return undefined;

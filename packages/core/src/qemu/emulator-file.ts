@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { type Elf, readElf } from '@uport/elf';
 import { UportError } from '@uport/errors';
 import { fileSource } from '../app/file-source.ts';
@@ -7,9 +6,10 @@ import { type Arch, archOfElf } from '../model/arch.ts';
 
 /** What QEMU prints for `-version` stands in the file as it is printed. */
 const BANNER = /qemu-([a-z0-9_]{1,32}) version ([0-9]+(?:\.[0-9]+){1,3}(?:-rc[0-9]+)?)/;
-/** No banner's start is longer. */
-const OVERLAP = 128;
-const CHUNK = 1 << 20;
+const WORD = Buffer.from(' version ');
+/** No banner is longer than half of it. */
+const OVERLAP = 256;
+const CHUNK = 1 << 18;
 /** Static builds are 5 to 20 MB; with debug information ten times that. */
 const MAX_EMULATOR = 1 << 30;
 
@@ -39,27 +39,44 @@ export async function readEmulatorFile(file: string): Promise<EmulatorFile> {
     return {
       host: archOfElf(elf.identity),
       linkage: elf.linkage,
-      banner:
-        size > MAX_EMULATOR
-          ? undefined
-          : await findBanner(createReadStream(file, { highWaterMark: CHUNK })),
+      banner: size > MAX_EMULATOR ? undefined : await findBanner(readPieces(handle)),
     };
   } finally {
     await handle.close();
   }
 }
 
+async function* readPieces(handle: FileHandle): AsyncGenerator<Buffer> {
+  const room = Buffer.allocUnsafeSlow(CHUNK);
+  for (let at = 0; ; ) {
+    const { bytesRead } = await handle.read(room, 0, CHUNK, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield room.subarray(0, bytesRead);
+  }
+}
+
 /** Searches an emulator's bytes for what it says of itself. */
 export async function findBanner(chunks: AsyncIterable<Buffer>): Promise<QemuBanner | undefined> {
-  let rest = '';
+  let rest = Buffer.alloc(0);
   for await (const chunk of chunks) {
-    const text = rest + chunk.toString('latin1');
+    const seam = Buffer.concat([rest, chunk.subarray(0, OVERLAP)]);
+    const found = searchBanner(seam) ?? searchBanner(chunk);
+    if (found) return found;
+    rest = Buffer.concat([rest, chunk.subarray(-OVERLAP)]).subarray(-OVERLAP);
+  }
+  return undefined;
+}
+
+/** Only what stands around the word is made a string. */
+function searchBanner(bytes: Buffer): QemuBanner | undefined {
+  for (let at = bytes.indexOf(WORD); at !== -1; at = bytes.indexOf(WORD, at + WORD.length)) {
+    const text = bytes.toString('latin1', Math.max(0, at - OVERLAP / 2), at + OVERLAP / 2);
     const found = BANNER.exec(text);
     // One at the very end may go on in the next chunk.
     if (found && found.index + found[0].length < text.length) {
       return { guest: found[1] as string, version: found[2] as string };
     }
-    rest = text.slice(-OVERLAP);
   }
   return undefined;
 }

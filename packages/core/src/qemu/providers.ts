@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
+import { collectAll } from '../memory.ts';
 import type { Arch } from '../model/arch.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
 import { debianProvider } from './debian-provider.ts';
@@ -101,6 +102,7 @@ export async function findEmulators(
   );
   context.signal.throwIfAborted();
   if (failure !== undefined) throw failure;
+  collectAll();
   const emulators = new Map<string, PinnedEmulator>();
   for (const [host, emulator] of found) if (emulator) emulators.set(host, emulator);
   return emulators;

@@ -4,7 +4,7 @@ import { type Digest, sha256Digest } from '../model/digest.ts';
 import { storeFault } from './faults.ts';
 import { nameKey } from './names.ts';
 import type { Store } from './store.ts';
-import { abandonedTemporaries } from './temporary.ts';
+import { abandonedTemporaries, temporaryName } from './temporary.ts';
 
 const DAY = 24 * 60 * 60 * 1000;
 const DEFAULT_DAYS = 30;
@@ -37,8 +37,38 @@ export async function listStore(store: Store): Promise<readonly StoredBlob[]> {
   return blobs;
 }
 
+/** An unpacked program that `run` starts from: a folder of files, made again when it is gone. */
+export interface RunFolder {
+  readonly name: string;
+  /** Bytes of its files. */
+  readonly size: number;
+  /** To about an hour. */
+  readonly lastUsed: Date;
+}
+
+/** The folders that `run` made, by name. */
+export async function listRunFolders(store: Store): Promise<readonly RunFolder[]> {
+  const folders: RunFolder[] = [];
+  for (const name of await names(path.join(store.root, 'run'))) {
+    const folder = path.join(store.root, 'run', name);
+    const status = await lstat(folder).catch(() => undefined);
+    if (!status) continue;
+    folders.push({ name, size: await sizeOf(folder), lastUsed: status.mtime });
+  }
+  return folders;
+}
+
+/** Bytes of the files in it; links are not followed. */
+async function sizeOf(place: string): Promise<number> {
+  const status = await lstat(place).catch(() => undefined);
+  if (!status?.isDirectory()) return status?.size ?? 0;
+  let size = 0;
+  for (const name of await names(place)) size += await sizeOf(path.join(place, name));
+  return size;
+}
+
 export interface CollectOptions {
-  /** Blobs and records that nobody used for so many days go. Default: 30. */
+  /** Blobs, records and run folders that nobody used for so many days go. Default: 30. */
   readonly days?: number;
   readonly now?: Date;
   readonly signal?: AbortSignal;
@@ -48,6 +78,7 @@ export interface CollectOptions {
 export interface Collected {
   readonly blobs: number;
   readonly records: number;
+  readonly runFolders: number;
   /** Leftovers of processes that were killed. */
   readonly temporaries: number;
   /** Bytes of all of these. */
@@ -89,6 +120,11 @@ export async function collectStore(store: Store, options: CollectOptions = {}): 
       const status = await lstat(file).catch(() => undefined);
       if (status && status.mtimeMs <= limit) await count.remove('records', file);
     }
+    for (const name of await names(path.join(store.root, 'run'))) {
+      const folder = path.join(store.root, 'run', name);
+      const status = await lstat(folder).catch(() => undefined);
+      if (status && status.mtimeMs <= limit) await removeFolder(store, name, count);
+    }
   } catch (error) {
     throw storeFault(error, store.root);
   }
@@ -114,6 +150,9 @@ export async function clearStore(
       }
     }
     for (const file of await recordFiles(store)) await count.remove('records', file);
+    for (const name of await names(path.join(store.root, 'run'))) {
+      await removeFolder(store, name, count);
+    }
   } catch (error) {
     throw storeFault(error, store.root);
   }
@@ -126,21 +165,32 @@ async function collectTemporaries(store: Store, count: Counter, now: number): Pr
   }
 }
 
+/** Out of its place first, whole: a folder that is there must have everything. */
+async function removeFolder(store: Store, name: string, count: Counter): Promise<void> {
+  const aside = path.join(store.root, 'tmp', temporaryName());
+  await rename(path.join(store.root, 'run', name), aside).catch(ignoreMissing);
+  await count.remove('runFolders', aside);
+}
+
 class Counter {
   readonly #signal: AbortSignal | undefined;
-  readonly #counts = { blobs: 0, records: 0, temporaries: 0, bytes: 0 };
+  readonly #counts = { blobs: 0, records: 0, runFolders: 0, temporaries: 0, bytes: 0 };
 
   constructor(signal: AbortSignal | undefined) {
     this.#signal = signal;
   }
 
-  async remove(kind: 'blobs' | 'records' | 'temporaries', file: string): Promise<void> {
+  async remove(
+    kind: 'blobs' | 'records' | 'runFolders' | 'temporaries',
+    file: string,
+  ): Promise<void> {
     this.#signal?.throwIfAborted();
     const status = await lstat(file).catch(() => undefined);
     if (!status) return;
+    const size = await sizeOf(file);
     await rm(file, { recursive: true, force: true });
     this.#counts[kind]++;
-    this.#counts.bytes += status.size;
+    this.#counts.bytes += size;
   }
 
   result(): Collected {

@@ -161,7 +161,7 @@ export class Store implements ContentSource {
     options: PutOptions = {},
   ): Promise<{ digest: Digest; size: number }> {
     await access(source, constants.R_OK);
-    return this.put(createReadStream(source, { highWaterMark: 1 << 20 }), options);
+    return this.put(createReadStream(source, { highWaterMark: 256 << 10 }), options);
   }
 
   /** A small blob's bytes; undefined when the store has none, or a larger one. */

@@ -14,7 +14,9 @@ export default class CacheClear extends BaseCommand {
     await this.parse(CacheClear);
     const store = await Store.open();
     const removed = await clearStore(store, { signal: this.signal });
-    this.log(`${store.root}: removed ${removed.blobs} blobs, ${humanSize(removed.bytes)}`);
+    this.log(
+      `${store.root}: removed ${removed.blobs} blobs, ${removed.runFolders} run folders, ${humanSize(removed.bytes)}`,
+    );
     return { root: store.root, ...removed };
   }
 }

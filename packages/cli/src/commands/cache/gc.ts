@@ -24,7 +24,7 @@ export default class CacheGc extends BaseCommand {
     const store = await Store.open();
     const collected = await collectStore(store, { days: flags.days, signal: this.signal });
     this.log(
-      `${store.root}: removed ${collected.blobs} blobs, ${collected.records} records and ${collected.temporaries} leftovers, ${humanSize(collected.bytes)}`,
+      `${store.root}: removed ${collected.blobs} blobs, ${collected.records} records, ${collected.runFolders} run folders and ${collected.temporaries} leftovers, ${humanSize(collected.bytes)}`,
     );
     return { root: store.root, ...collected };
   }
