@@ -177,7 +177,7 @@ describe.skipIf(!THIS_HOST)('the place that an app is unpacked to', () => {
     beforeEach(() => mkdirSync(bench.at('bad'), { mode: 0o700 }));
 
     test.each([
-      ['is full', '-o size=96k', /: passed over: cannot write \S+: ENOSPC\n/],
+      ['is full', '-o size=40k', /: passed over: cannot write \S+: ENOSPC\n/],
       ['is read-only', '-o ro,mode=700', /: passed over: cannot make \S+\.lock: EROFS\n/],
       ['is noexec', '-o noexec', /: passed over: is mounted noexec\n/],
       ['has no room for another file', '-o nr_inodes=6', /: passed over: cannot \S+ \S+: ENOSPC\n/],
@@ -191,7 +191,7 @@ describe.skipIf(!THIS_HOST)('the place that an app is unpacked to', () => {
     test('is full: nothing unfinished stays there', () => {
       const bad = quote(bench.at('bad'));
       const ran = within(
-        `${mount('-o size=96k')}\n${quote(app.file)} x >/dev/null 2>&1; ls -A ${bad}; exit`,
+        `${mount('-o size=40k')}\n${quote(app.file)} x >/dev/null 2>&1; ls -A ${bad}; exit`,
       );
       expect(ran).toMatchObject({ status: 0, stdout: `${name()}.lock\n` });
     });
