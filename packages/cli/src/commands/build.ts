@@ -10,7 +10,7 @@ import {
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 import { describePush } from '../describe-push.ts';
-import { EMIT_FLAGS, ociFlags, universalFlags } from '../emit/index.ts';
+import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
 import { pairOf, record, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
 import { emulatorsFlag, hostFlag, pushFlags } from '../shared-flags.ts';
@@ -28,6 +28,7 @@ export default class Build extends BaseCommand {
     '<%= config.bin %> build ./vendor-app --entrypoint bin/app --emit oci --host amd64,arm64 -o dist',
     '<%= config.bin %> build ./app --emit oci -o dist --push registry.example/team/app:1.0',
     '<%= config.bin %> build ./nqueens --emit universal,fatelf -o dist',
+    '<%= config.bin %> build ./app --emit nix --version-string 1.2 --license unfree -o dist',
     '<%= config.bin %> build ./app-riscv64 --slice amd64=./app-amd64 --emit oci -o dist',
   ];
 
@@ -135,6 +136,7 @@ export default class Build extends BaseCommand {
     }),
     ...ociFlags.flags,
     ...universalFlags.flags,
+    ...nixFlags.flags,
     push: Flags.string({
       summary: 'Push the image there.',
       multiple: true,

@@ -5,7 +5,8 @@ import { type EmitFlags, levelOf } from './emit-flags.ts';
 
 const GROUP = 'UNIVERSAL AND FATELF FILES';
 
-const bin = Flags.string({
+/** Shared by every emitter whose files can be called by several names. */
+export const bin = Flags.string({
   summary: 'A program of the folder, and the name to call it by. The first is the default.',
   multiple: true,
   multipleNonGreedy: true,
@@ -13,7 +14,7 @@ const bin = Flags.string({
   helpGroup: GROUP,
 });
 
-const binsOf = (flags: Readonly<Record<string, unknown>>) =>
+export const binsOf = (flags: Readonly<Record<string, unknown>>) =>
   record((flags.bin as string[] | undefined) ?? [], '--bin');
 
 export const universalFlags = {

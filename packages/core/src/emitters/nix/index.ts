@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { NixHash } from '../../nix/hash.ts';
+import type { NarChild, NarFile, NarNode } from '../../nix/nar-node.ts';
+import { writeNar } from '../../nix/nar-writer.ts';
+import type { Plan } from '../../plan/plan.ts';
+import { withParts } from '../../universal/container.ts';
+import { payloadOptions } from '../../universal/programs.ts';
+import { universalFile } from '../../universal/universal-file.ts';
+import { writePayload } from '../../universal/write-payload.ts';
+import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
+import { type Output, stage } from '../staging.ts';
+import { NAR_NAME, nixFiles } from './files.ts';
+import { checkOptions, type NixOptions } from './options.ts';
+import { type PackageFacts, packageFacts } from './package-facts.ts';
+
+export { DEFAULT_NIX_OPTIONS, type NixOptions } from './options.ts';
+
+/**
+ * A Nix package and flake without inputs in `outDir/nix`: `bin/<app>` is a universal file
+ * (docs/formats/universal.md), so one store path serves every host. With a URL the NAR goes to
+ * `outDir/universal.nar` in place of the folder.
+ *
+ * @throws UportError UPORT_NIX_LICENSE_INVALID, UPORT_NIX_URL_INVALID, UPORT_NIX_NO_SYSTEM,
+ * UPORT_NIX_STRING_INVALID, UPORT_NO_LAUNCHER, UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED,
+ * UPORT_BIN_NOT_FOUND, UPORT_NAR_NAME_INVALID, UPORT_OUTPUT_IN_THE_WAY
+ */
+export const nixEmitter: Emitter<NixOptions> = Object.freeze({
+  name: 'nix',
+  summary: 'a Nix package and flake, one store path for every host',
+  emit,
+});
+
+const FOLDER: Output = {
+  name: 'nix',
+  kind: 'folder',
+  marker: 'universal.nix',
+  what: 'Nix package of ours',
+};
+const NAR: Output = { name: NAR_NAME, kind: 'file' };
+
+async function emit(
+  plan: Plan,
+  options: NixOptions,
+  context: EmitContext,
+): Promise<readonly Artifact[]> {
+  checkOptions(options);
+  const facts = packageFacts(plan, options);
+  // Texts that Nix cannot hold show before the long work begins.
+  nixFiles(facts, { algorithm: 'sha256', bytes: new Uint8Array(32) });
+  const payload = await writePayload(plan, payloadOptions(plan, options), context);
+  const apart = facts.url !== undefined;
+  return stage(context.outDir, apart ? [FOLDER, NAR] : [FOLDER], async (staging) => {
+    const folder = path.join(staging, FOLDER.name);
+    await mkdir(folder);
+    const nar = path.join(apart ? staging : folder, NAR_NAME);
+    const written = await withParts(plan, payload, context, async (launchers, trailing) => {
+      const { size, chunks } = await universalFile(payload, launchers, trailing);
+      const program: NarFile = {
+        type: 'file',
+        executable: true,
+        size,
+        open: () => chunks(context.signal),
+      };
+      return writeNarFile(nar, packageTree(facts, program), context);
+    });
+    let size = apart ? 0 : written.size;
+    for (const [name, text] of nixFiles(facts, written.hash)) {
+      await writeFile(path.join(folder, name), text, { mode: 0o644 });
+      size += Buffer.byteLength(text);
+    }
+    const digest = `sha256:${Buffer.from(written.hash.bytes).toString('hex')}`;
+    const artifact = (name: string, size: number): Artifact => {
+      return { emitter: 'nix', path: path.resolve(context.outDir, name), digest, size };
+    };
+    return [artifact(FOLDER.name, size), ...(apart ? [artifact(NAR.name, written.size)] : [])];
+  });
+}
+
+/** `bin/` with the program, and links to it by its other names. */
+function packageTree({ programs }: PackageFacts, program: NarFile): NarNode {
+  const [main, ...links] = programs.map((name) => Buffer.from(name, 'utf8').toString('latin1'));
+  const children: NarChild[] = [
+    { name: main as string, node: () => program },
+    ...links.map(
+      (name): NarChild => ({
+        name,
+        node: () => ({ type: 'symlink', target: main as string }),
+      }),
+    ),
+  ];
+  return directory([{ name: 'bin', node: () => directory(children) }]);
+}
+
+function directory(children: readonly NarChild[]): NarNode {
+  return { type: 'directory', list: () => children };
+}
+
+async function writeNarFile(
+  place: string,
+  tree: NarNode,
+  { signal }: EmitContext,
+): Promise<{ readonly hash: NixHash; readonly size: number }> {
+  const sha256 = createHash('sha256');
+  let size = 0;
+  const file = await open(place, 'wx', 0o644);
+  try {
+    for await (const chunk of writeNar(tree, { signal })) {
+      sha256.update(chunk);
+      size += chunk.length;
+      await file.writeFile(chunk);
+    }
+    await file.chmod(0o644);
+  } finally {
+    await file.close();
+  }
+  return { hash: { algorithm: 'sha256', bytes: Uint8Array.from(sha256.digest()) }, size };
+}
