@@ -1,7 +1,7 @@
 // The launcher's SHA-256, seen through what it accepts: a blob counts only when its digest, taken by
 // Node, is the one that the launcher computes.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Bench, makeBench, run, THIS_HOST } from './testing/launch.ts';
+import { type Bench, makeBench, run, THIS_HOST, works } from './testing/launch.ts';
 import { sha256 } from './testing/payload.ts';
 import { exampleApp, launcherBytes, writeApp } from './testing/universal.ts';
 
@@ -42,6 +42,26 @@ describe.skipIf(!THIS_HOST)('SHA-256', () => {
       expect(ran.stdout.slice(0, 64)).toBe(sha256(content));
     },
   );
+});
+
+const QEMU = '/usr/bin/qemu-x86_64-static';
+const hasOldCpu = host === 'x86_64' && works(QEMU, ['-cpu', 'qemu64', '/bin/true']);
+if (host === 'x86_64' && !hasOldCpu) {
+  console.warn('SHA-256 without instructions for it: apt-get install qemu-user-static');
+}
+
+test.skipIf(!hasOldCpu)('the same on a CPU that has no instructions for it', () => {
+  const bench = makeBench();
+  try {
+    const app = writeApp(bench, host, exampleApp(host));
+    const env = { UPORT_CACHE_DIR: bench.at('old'), UPORT_DEBUG: '1' };
+    const ran = run(QEMU, ['-cpu', 'qemu64', app.file, 'x'], { env });
+    expect(ran.stderr).toContain('unpacking into');
+    expect(ran).toMatchObject({ status: 0 });
+    expect(ran.stdout).toContain('\0x\0');
+  } finally {
+    bench.remove();
+  }
 });
 
 test.skipIf(!THIS_HOST)('one wrong bit of the digest is noticed', () => {
