@@ -2,7 +2,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-type Collect = (options?: { readonly type: 'minor' }) => void;
+type Collect = (
+  options: { readonly type: 'minor' } | { readonly type: 'major'; readonly flavor: 'last-resort' },
+) => void;
 
 let collect: Collect | undefined;
 
@@ -19,12 +21,15 @@ export function collectAfter(bytes: number): void {
   collect({ type: 'minor' });
 }
 
-/** Between two phases: after a time of much garbage, V8 gives its room back only when told. */
+/**
+ * Between two phases: after a time of much garbage, V8 gives its room back only when told. Takes
+ * some ten milliseconds; nothing is done where `collectAfter` was told of nothing.
+ */
 export function collectAll(): void {
   if (since === 0 && collect === undefined) return;
   since = 0;
   collect ??= findCollect();
-  collect();
+  collect({ type: 'major', flavor: 'last-resort' });
 }
 
 /** A context made after the flag was set has the function. */

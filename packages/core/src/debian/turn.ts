@@ -1,3 +1,5 @@
+import { collectAll } from '../memory.ts';
+
 let last: Promise<unknown> = Promise.resolve();
 
 /**
@@ -5,7 +7,7 @@ let last: Promise<unknown> = Promise.resolve();
  * time: downloads go on meanwhile, but no second one begins. A work must not ask for a turn itself.
  */
 export function inTurn<T>(work: () => Promise<T>): Promise<T> {
-  const turn = last.then(work);
+  const turn = last.then(work).finally(collectAll);
   last = turn.catch(() => undefined);
   return turn;
 }
