@@ -5,6 +5,7 @@ export const EMITTERS: readonly { readonly name: string; readonly flags: readonl
   { name: 'oci', flags: [] },
   { name: 'universal', flags: [] },
   { name: 'fatelf', flags: [] },
+  { name: 'nix', flags: [] },
   { name: 'oci with archives and zstd', flags: ['--archive', '--compression', 'zstd'] },
 ];
 

@@ -1,0 +1,255 @@
+import { cp, mkdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { offlineFlags } from './support/emitters.ts';
+import { nixIn, nixMissing, stubNixpkgs, writeConsumer } from './support/nix.ts';
+import { NQUEENS } from './support/nqueens.ts';
+import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
+import { missingTools, named } from './support/tools.ts';
+import { errorCode, uport } from './support/uport.ts';
+
+const SYSTEMS = ['aarch64', 'powerpc64le', 'riscv64', 's390x', 'x86_64'].map(
+  (cpu) => `${cpu}-linux`,
+);
+const SOLVED = '4 solutions for 6 queens\n';
+const LEVEL = ['--compression-level', '1'];
+
+let folder: string;
+/** What `uport build --emit nix` wrote. */
+let made: string;
+let flake: string;
+
+async function emit(outDir: string, ...flags: readonly string[]) {
+  const args = ['build', NQUEENS, '--emit', 'nix', '-o', outDir, ...LEVEL];
+  return uport([...args, ...offlineFlags(), ...flags]);
+}
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  const outDir = path.join(folder, 'dist');
+  expect(await emit(outDir)).toMatchObject({ status: 0 });
+  made = path.join(outDir, 'nix');
+  flake = `path:${made}`;
+});
+afterAll(() => removeFolder(folder));
+
+let stores = 0;
+
+/** Nix with an empty store. */
+async function freshNix(...settings: readonly string[]) {
+  const root = path.join(folder, `store-${stores++}`);
+  await mkdir(root);
+  return nixIn(root, settings);
+}
+
+/** A copy of the package to change. */
+async function copyOf(name: string): Promise<string> {
+  const copy = path.join(folder, name);
+  await cp(made, copy, { recursive: true });
+  return copy;
+}
+
+describe.each([true, false])('in a sandbox: %s', (sandbox) => {
+  test.skipIf(nixMissing)(
+    named('the flake builds, builds again the same, runs and is checked', nixMissing),
+    async () => {
+      const nix = await freshNix(`sandbox = ${sandbox}`);
+      const done = async (...args: readonly string[]) => {
+        const finished = await nix('nix', args, { cwd: folder });
+        expect(finished, finished.stderr).toMatchObject({ status: 0 });
+        return finished.stdout;
+      };
+      await done('build', '--no-link', flake);
+      await done('build', '--rebuild', '--no-link', flake);
+      expect(await done('run', flake, '--', '6')).toContain(SOLVED);
+      expect(await done('shell', flake, '-c', 'nqueens', '6')).toContain(SOLVED);
+      await done('flake', 'check', flake);
+      const shown = JSON.parse(await done('flake', 'show', '--json', flake));
+      expect(Object.keys(shown.packages)).toEqual(SYSTEMS);
+      expect(shown.overlays).toEqual({ default: { type: 'nixpkgs-overlay' } });
+    },
+  );
+});
+
+test.skipIf(nixMissing)(named('it builds and installs without flakes', nixMissing), async () => {
+  const root = path.join(folder, 'store');
+  await mkdir(root);
+  const nix = nixIn(root);
+  const place = await storePath();
+  expect(await nix('nix-build', ['--no-out-link', made])).toMatchObject({ stdout: `${place}\n` });
+  const profile = path.join(folder, 'profile');
+  expect(await nix('nix-env', ['-p', profile, '-i', '-f', made])).toMatchObject({ status: 0 });
+  // The links name the store as if it lay in its usual place.
+  const generation = await readlink(`${profile}-1-link`);
+  expect(await readlink(path.join(root, generation, 'bin'))).toBe(`${place}/bin`);
+  const listed = await nix('nix-env', ['-qa', '-f', made, '--json', '--meta', '--out-path']);
+  const meta = { mainProgram: 'nqueens', platforms: expect.arrayContaining(SYSTEMS) };
+  expect(Object.values(JSON.parse(listed.stdout))).toMatchObject([{ pname: 'nqueens', meta }]);
+});
+
+/** As the package's README says. */
+async function storePath(): Promise<string> {
+  const text = await readFile(path.join(made, 'README.md'), 'utf8');
+  return /\/nix\/store\/[^`]+/.exec(text)?.[0] ?? '';
+}
+
+test.skipIf(nixMissing)(named('one store path and .drv for every system', nixMissing), async () => {
+  const nix = await freshNix();
+  const apply = 'builtins.mapAttrs (_: each: [ each.default.outPath each.default.drvPath ])';
+  const read = await nix('nix', ['eval', '--json', `${flake}#packages`, '--apply', apply]);
+  const paths = Object.values<[string, string]>(JSON.parse(read.stdout));
+  expect(paths.map(([out]) => out)).toEqual(await Promise.all(SYSTEMS.map(storePath)));
+  expect(new Set(paths.map(([, drv]) => drv)).size).toBe(1);
+});
+
+test.skipIf(nixMissing)(named('any name, version and description', nixMissing), async () => {
+  const nix = await freshNix();
+  const outDir = path.join(folder, 'odd');
+  const name = ' "my" $' + "{app} ''é\\";
+  const flags = ['--name', name, '--version-string', '1.0 β', '--description', name];
+  expect(await emit(outDir, ...flags, '--license', 'unfree')).toMatchObject({ status: 0 });
+  const odd = `path:${path.join(outDir, 'nix')}`;
+  expect(await nix('nix', ['run', odd, '--', '6'])).toMatchObject({
+    stdout: expect.stringContaining(SOLVED),
+  });
+  const read = await nix('nix', ['eval', '--json', `${odd}#default.meta`]);
+  expect(JSON.parse(read.stdout)).toMatchObject({
+    description: name,
+    mainProgram: name,
+    license: { free: false },
+  });
+});
+
+test.skipIf(nixMissing)(named('a folder with programs of several names', nixMissing), async () => {
+  const nix = await freshNix();
+  const app = path.join(folder, 'vendor');
+  await mkdir(path.join(app, 'bin'), { recursive: true });
+  await cp(NQUEENS, path.join(app, 'bin/nqueens'));
+  await cp(NQUEENS, path.join(app, 'bin/other'));
+  const outDir = path.join(folder, 'vendor-dist');
+  const bins = ['--bin', 'first=bin/nqueens', '--bin', 'second=bin/other'];
+  const args = ['build', app, '--entrypoint', 'bin/nqueens', '--emit', 'nix', '-o', outDir];
+  const built = await uport([...args, ...bins, ...LEVEL, ...offlineFlags()]);
+  expect(built, built.stderr).toMatchObject({ status: 0 });
+  for (const name of ['default', 'first', 'second']) {
+    const ran = await nix('nix', ['run', `path:${outDir}/nix#${name}`, '--', '6']);
+    expect(ran.stdout, ran.stderr).toContain(SOLVED);
+  }
+});
+
+test.skipIf(nixMissing)(named('a NAR that is fetched', nixMissing), async () => {
+  const outDir = path.join(folder, 'fetched');
+  let asked = 0;
+  const server = createServer(async (_, response) => {
+    asked++;
+    response.end(await readFile(path.join(outDir, 'universal.nar')));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.nar`;
+    expect(await emit(outDir, '--url', url)).toMatchObject({ status: 0 });
+    const nix = await freshNix();
+    const ran = await nix('nix', ['run', `path:${outDir}/nix`, '--', '6']);
+    expect(ran.stdout, ran.stderr).toContain(SOLVED);
+    expect(asked).toBe(1);
+    const place = await nix('nix', ['eval', '--raw', `path:${outDir}/nix#default.outPath`]);
+    expect(place.stdout).toBe(await storePath());
+  } finally {
+    server.close();
+  }
+});
+
+describe('faults', () => {
+  test.skipIf(nixMissing)(named('a NAR of other bytes', nixMissing), async () => {
+    const damaged = await copyOf('damaged');
+    const file = path.join(damaged, 'universal.nar');
+    const bytes = await readFile(file);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1);
+    await writeFile(file, bytes);
+    const nix = await freshNix();
+    const finished = await nix('nix', ['build', '--no-link', `path:${damaged}`]);
+    expect(finished.status).not.toBe(0);
+    expect(finished.stderr).toContain('hash mismatch in fixed-output derivation');
+  });
+
+  test.skipIf(nixMissing)(named('a NAR that is not there', nixMissing), async () => {
+    const lacking = await copyOf('lacking');
+    await rm(path.join(lacking, 'universal.nar'));
+    const nix = await freshNix();
+    const finished = await nix('nix', ['build', '--no-link', `path:${lacking}`]);
+    expect(finished.status).not.toBe(0);
+    expect(finished.stderr).toMatch(/universal\.nar'?: No such file or directory/);
+  });
+
+  test.skipIf(nixMissing)(named('a system that it was not made for', nixMissing), async () => {
+    const nix = await freshNix();
+    const finished = await nix('nix', ['build', '--no-link', '--system', 'sparc-linux', flake]);
+    expect(finished.status).not.toBe(0);
+    expect(finished.stderr).toContain("does not provide attribute 'packages.sparc-linux.default'");
+  });
+
+  test("somebody else's folder stands in the way", async () => {
+    const outDir = path.join(folder, 'taken');
+    await mkdir(path.join(outDir, 'nix'), { recursive: true });
+    await writeFile(path.join(outDir, 'nix/flake.nix'), '{ }');
+    const finished = await emit(outDir);
+    expect(errorCode(finished)).toBe('UPORT_OUTPUT_IN_THE_WAY');
+    expect(await readFile(path.join(outDir, 'nix/flake.nix'), 'utf8')).toBe('{ }');
+  });
+
+  test('what Nix has no word for', async () => {
+    const outDir = path.join(folder, 'refused');
+    expect(errorCode(await emit(outDir, '--license', 'a b'))).toBe('UPORT_NIX_LICENSE_INVALID');
+    expect(errorCode(await emit(outDir, '--url', 'here'))).toBe('UPORT_NIX_URL_INVALID');
+  });
+});
+
+describe('with nixpkgs', () => {
+  const lacking = nixMissing ?? missingTools('busybox');
+
+  test.skipIf(lacking)(
+    named('the overlay builds it, and an unfree licence needs a permission', lacking),
+    async () => {
+      const outDir = path.join(folder, 'unfree');
+      expect(await emit(outDir, '--license', 'unfree')).toMatchObject({ status: 0 });
+      const nixpkgs = await stubNixpkgs(folder);
+      const consumer = await writeConsumer(
+        folder,
+        `{
+          inputs.nixpkgs.url = "path:/none";
+          inputs.app.url = "path:/none";
+          outputs = { self, nixpkgs, app }:
+            let
+              build = config: (import nixpkgs {
+                system = "x86_64-linux";
+                inherit config;
+                overlays = [ app.overlays.default ];
+              }).nqueens;
+            in
+            {
+              packages.x86_64-linux.refused = build { };
+              packages.x86_64-linux.allowed = build { allowUnfree = true; };
+            };
+        }`,
+      );
+      const nix = await freshNix();
+      const inputs = ['nixpkgs', nixpkgs, 'app', path.join(outDir, 'nix')];
+      const build = (name: string, ...command: readonly string[]) =>
+        nix('nix', [
+          ...command,
+          `path:${consumer}#${name}`,
+          '--no-write-lock-file',
+          ...['--override-input', inputs[0] as string, `path:${inputs[1]}`],
+          ...['--override-input', inputs[2] as string, `path:${inputs[3]}`],
+          ...(command[0] === 'run' ? ['--', '6'] : ['--no-link']),
+        ]);
+      const refused = await build('refused', 'build');
+      expect(refused.status).not.toBe(0);
+      expect(refused.stderr).toContain('has an unfree license (‘unfree’), refusing to evaluate');
+      const ran = await build('allowed', 'run');
+      expect(ran.stdout, ran.stderr).toContain(SOLVED);
+    },
+  );
+});

@@ -1,0 +1,8 @@
+# As much of nixpkgs as packages made by uport ask for.
+{
+  outputs =
+    { self }:
+    {
+      lib = import ./lib.nix;
+    };
+}
