@@ -15,7 +15,7 @@ import { UPORT, uport } from './support/uport.ts';
 
 // The command reads its arguments through Node, which takes them for UTF-8.
 const CASES = RUNNING_CASES.filter(
-  ({ args, stdin }) => !stdin && !NON_UTF8_ARGUMENTS.some((each) => args.includes(each)),
+  ({ args }) => !NON_UTF8_ARGUMENTS.some((each) => args.includes(each)),
 );
 
 function uportRun(args: readonly string[], options: RunBytesOptions = {}) {

@@ -59,7 +59,13 @@ export abstract class BaseCommand extends Command {
   ): UportError {
     if (this.signal.aborted && this.signal.reason instanceof UportError) return this.signal.reason;
     const error = systemError(thrown);
-    if (error instanceof UportError) return error;
+    if (error instanceof UportError) {
+      // oclif's parser puts words around the message of whatever a flag throws.
+      error.message = error.message
+        .replace(/^Parsing --\S+ \n\t/, '')
+        .replace(/\nSee more help with --help$/, '');
+      return error;
+    }
     // oclif's parser errors: a wrong flag or a missing argument.
     if (
       thrown.oclif?.exit === 2 ||

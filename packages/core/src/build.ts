@@ -1,10 +1,11 @@
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { launcherFor } from '@uport/launcher';
 import { loadApp } from './app/load-app.ts';
 import { readSlice } from './app/read-slice.ts';
 import type { Artifact, EmitRequest } from './emitters/emitter.ts';
+import { makeFolder } from './make-folder.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS } from './model/arch.ts';
 import type { ContentSource } from './model/content.ts';
 import { type Digest, sha256Digest } from './model/digest.ts';
@@ -111,9 +112,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
 
   const content = firstOf([app.content, slices.content, launchers.content, store]);
   const outDir = path.resolve(options.outDir);
-  const made = await mkdir(outDir, { recursive: true }).catch((error: unknown) => {
-    throw systemError(error, outDir);
-  });
+  const made = await makeFolder(outDir);
   try {
     const artifacts: Artifact[] = [];
     for (const request of options.emit) {

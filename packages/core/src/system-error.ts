@@ -5,6 +5,11 @@ const KNOWN: Readonly<
 > = {
   ENOENT: ['UPORT_NOT_FOUND', 'does not exist', 'check the path'],
   ENOTDIR: ['UPORT_NOT_FOUND', 'is not a folder, or a part of the path is not', 'check the path'],
+  EEXIST: [
+    'UPORT_OUTPUT_IN_THE_WAY',
+    'something stands there already',
+    'remove it, or choose another path',
+  ],
   EISDIR: ['UPORT_IS_A_FOLDER', 'is a folder', 'name a file'],
   EACCES: [
     'UPORT_PERMISSION_DENIED',

@@ -4,6 +4,7 @@ import {
   type BuildResult,
   build,
   parseArch,
+  parseReference,
   platformName,
   pushLayout,
   Store,
@@ -152,6 +153,8 @@ export default class Build extends BaseCommand {
     if (flags.push && !flags.emit.includes(ociFlags.name)) {
       throw usage('--push needs --emit oci', 'add oci to --emit');
     }
+    // Before the work, not after it.
+    for (const reference of flags.push ?? []) parseReference(reference);
     const entrypoint =
       flags.entrypoint === undefined ? undefined : words(flags.entrypoint, '--entrypoint');
     const store = await Store.open();

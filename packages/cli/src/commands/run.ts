@@ -36,8 +36,10 @@ export default class Run extends BaseCommand {
     file: Args.string({
       description: 'an ELF program, a script or an OCI image layout folder',
       required: true,
+      ignoreStdin: true,
     }),
-    args: Args.string({ description: 'arguments of the program' }),
+    // What is piped in is the program's.
+    args: Args.string({ description: 'arguments of the program', ignoreStdin: true }),
   };
 
   static override flags = {

@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { launcherFor } from '@uport/launcher';
 import type { Artifact } from '../emitters/emitter.ts';
 import { universal } from '../emitters/index.ts';
+import { makeFolder } from '../make-folder.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS } from '../model/arch.ts';
 import { textPath } from '../model/byte-path.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
 import type { HostPlan, PinnedEmulator, Plan } from '../plan/plan.ts';
 import { Store } from '../store/index.ts';
-import { systemError } from '../system-error.ts';
 import type { EmulatorProvider } from './provider.ts';
 import { findEmulators, parseEmulatorProvider } from './providers.ts';
 
@@ -70,9 +69,7 @@ export async function bundleQemu(options: BundleOptions): Promise<BundleResult> 
   const file = path.resolve(options.file);
   const plan = bundlePlan(path.basename(file), guest, emulators, launchers);
   const outDir = path.dirname(file);
-  await mkdir(outDir, { recursive: true }).catch((error: unknown) => {
-    throw systemError(error, outDir);
-  });
+  await makeFolder(outDir);
   const [artifact] = await universal({
     ...(options.level !== undefined && { level: options.level }),
   }).emit(plan, {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream, existsSync, renameSync, statSync, utimesSync } from 'node:fs';
-import { access, chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, chmod, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
+import { makeFolder } from '../make-folder.ts';
 import type { ContentSource } from '../model/content.ts';
 import { type Digest, digestHex, sha256Digest } from '../model/digest.ts';
 import { checkRoot, storeFault } from './faults.ts';
@@ -56,11 +57,11 @@ export class Store implements ContentSource {
    */
   static async open(root: string = Store.defaultRoot()): Promise<Store> {
     try {
-      await mkdir(path.dirname(root), { recursive: true });
-      await makeFolder(root);
+      await makeStoreFolder(path.dirname(root));
+      await makePrivateFolder(root);
       await checkRoot(root);
       for (const folder of ['blobs', 'blobs/sha256', 'records', 'tmp', 'condemned']) {
-        await makeFolder(path.join(root, folder));
+        await makePrivateFolder(path.join(root, folder));
       }
       for (const file of await abandonedTemporaries(root, Date.now())) {
         await rm(file, { recursive: true, force: true }).catch(() => undefined);
@@ -196,8 +197,14 @@ export class Store implements ContentSource {
   }
 }
 
-async function makeFolder(folder: string): Promise<void> {
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 });
-  // A umask may have taken bits away that the owner needs.
-  if (made !== undefined) await chmod(folder, 0o700);
+/** Throws the system's own errors: `storeFault` says what they mean for a store. */
+function makeStoreFolder(folder: string): Promise<string | undefined> {
+  return makeFolder(folder).catch((error: unknown) => {
+    throw (error instanceof UportError && error.cause) || error;
+  });
+}
+
+async function makePrivateFolder(folder: string): Promise<void> {
+  // A umask may have given bits to others, or taken some away that the owner needs.
+  if ((await makeStoreFolder(folder)) !== undefined) await chmod(folder, 0o700);
 }
