@@ -6,17 +6,19 @@
  *   launch --probe
  *   launch --unpack|--unpacked FILE ARGV0 [ARG...]
  *
- * With a payload at its own end it takes no options: all arguments are the app's.
+ * With a payload at its own end it takes no options: all arguments are the app's. As an interpreter
+ * of binfmt_misc with the flag P it gets the app's path, its argv[0] and its arguments.
  *
  * It needs nothing of the host's userland, not even /proc. Reading order: main.c (this file),
  * settings.c, manifest.c, start.c (which way), target.c and shebang.c (what is to be started),
- * init.c (as PID 1). For universal files: universal.c, unpack.c, payload.c, blob.c, cache.c. */
+ * init.c (as PID 1). For FatELF files: fatelf.c, part.c. For universal files: universal.c, unpack.c, payload.c, blob.c, cache.c. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "init.h"
 #include "manifest.h"
+#include "memory.h"
 #include "message.h"
 #include "self.h"
 #include "settings.h"
@@ -123,13 +125,24 @@ static bool read_command_line(char **argv, struct manifest *manifest) {
   return true;
 }
 
+/* Started by binfmt_misc for the file argv[1]. */
+static void read_interpreted(char **argv, struct manifest *manifest) {
+  read_manifest(beside_self("manifest"), false, manifest);
+  start.program = strchr(argv[1], '/') ? argv[1] : concatenate("./", argv[1], "");
+  start.argv = argv + 2;
+  start.manifest = manifest;
+}
+
 int main(int argc, char **argv) {
   static struct manifest manifest;
-  struct settings settings;
+  static struct settings settings;
   struct universal universal;
   take_settings(&settings);
   start.preference = settings.preference;
-  if (is_universal(argc, argv, &universal)) {
+  start.settings = &settings;
+  if (argc > 2 && is_interpreter()) {
+    read_interpreted(argv, &manifest);
+  } else if (is_universal(argc, argv, &universal)) {
     prepare_app(&universal, &settings, &manifest, &start);
   } else if (!read_command_line(argv, &manifest)) {
     return 0;

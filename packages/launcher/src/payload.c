@@ -20,9 +20,7 @@ void damaged(const struct payload *payload, const char *what) {
   die(STATUS_OWN_FAULT, payload->file, ": its payload is damaged: ", what, advice, NULL);
 }
 
-/* Reads as many of these bytes as the file has. */
-static size_t read_at(const struct payload *payload, uint64_t offset, unsigned char *bytes,
-                      size_t size) {
+size_t read_at(const struct payload *payload, uint64_t offset, unsigned char *bytes, size_t size) {
   size_t done = 0;
   while (done < size) {
     ssize_t got = pread(payload->descriptor, bytes + done, size - done, (off_t)(offset + done));
@@ -41,13 +39,13 @@ void read_exactly(const struct payload *payload, uint64_t offset, void *bytes, s
   if (read_at(payload, offset, bytes, size) != size) damaged(payload, "the file was cut off");
 }
 
-static uint64_t little_endian(const unsigned char *bytes, unsigned size) {
+uint64_t little_endian(const unsigned char *bytes, unsigned size) {
   uint64_t value = 0;
   while (size-- > 0) value = value << 8 | bytes[size];
   return value;
 }
 
-static void put_hex(char *to, const unsigned char *bytes, size_t size) {
+void put_hex(char *to, const unsigned char *bytes, size_t size) {
   static const char hex[] = "0123456789abcdef";
   for (; size > 0; size--, bytes++) {
     *to++ = hex[*bytes >> 4];

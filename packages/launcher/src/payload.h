@@ -38,8 +38,16 @@ bool find_payload(const char *file, int descriptor, struct payload *payload);
 
 __attribute__((noreturn)) void damaged(const struct payload *payload, const char *what);
 
+/* Reads as many of these bytes of the file as there are. */
+size_t read_at(const struct payload *payload, uint64_t offset, unsigned char *bytes, size_t size);
+
 /* Reads exactly these bytes of the file. */
 void read_exactly(const struct payload *payload, uint64_t offset, void *bytes, size_t size);
+
+uint64_t little_endian(const unsigned char *bytes, unsigned size);
+
+/* Two digits for each byte, and a NUL. */
+void put_hex(char *to, const unsigned char *bytes, size_t size);
 
 struct host_emulator {
   struct emulator emulator; /* its path is NULL */

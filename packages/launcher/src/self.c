@@ -15,6 +15,11 @@ static const char *beside(const char *file, const char *name) {
   return concatenate(copy_bytes(file, (size_t)(strrchr(file, '/') - file) + 1), name, "");
 }
 
+bool is_interpreter(void) {
+  enum { PRESERVE_ARGV0 = 1 /* AT_FLAGS_PRESERVE_ARGV0 */ };
+  return (getauxval(AT_FLAGS) & PRESERVE_ARGV0) != 0;
+}
+
 const char *beside_self(const char *name) {
   static char path[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
@@ -23,7 +28,7 @@ const char *beside_self(const char *name) {
     /* Not for a memfd or a file deleted since. */
     if (access(path, F_OK) == 0) return beside(path, name);
   }
-  const char *given = (const char *)getauxval(AT_EXECFN);
+  const char *given = is_interpreter() ? NULL : (const char *)getauxval(AT_EXECFN);
   if (given && realpath(given, path)) return beside(path, name);
   debug("the launcher's own folder cannot be told", NULL);
   return NULL;

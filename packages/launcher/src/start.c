@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "binfmt.h"
+#include "fatelf.h"
 #include "memory.h"
 #include "target.h"
 
@@ -118,6 +119,11 @@ static int start_file(const struct start *start, const char *file, struct failur
   int error = find_target(file, start->argv, &target, failure);
   if (error != 0) return error;
 
+  if (target.kind == TARGET_UNKNOWN && is_fatelf(target.head, HEAD_SIZE)) {
+    struct start part = *start;
+    error = prepare_fatelf(&target, start->settings, &part, failure);
+    return error == 0 ? start_file(&part, part.program, failure) : error;
+  }
   if (target.kind != TARGET_ELF) {
     error = exec_direct(&target, "its CPU cannot be told");
     return fail_direct(&target, error, failure);

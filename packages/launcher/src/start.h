@@ -5,6 +5,8 @@
 #include "manifest.h"
 #include "message.h"
 
+struct settings;
+
 enum preference { PREFER_NATIVE, PREFER_EMULATED };
 
 struct start {
@@ -12,6 +14,7 @@ struct start {
   char **argv;         /* argv[0] is what the app is to see as its name */
   enum preference preference;
   const struct manifest *manifest;
+  const struct settings *settings;
 };
 
 /* Becomes the app; returns only when that failed. */

@@ -116,7 +116,7 @@ static bool node_fault(const char *path) {
   return fault("cannot write ", path);
 }
 
-static bool write_all(int descriptor, const unsigned char *bytes, size_t size) {
+bool write_all(int descriptor, const unsigned char *bytes, size_t size) {
   while (size > 0) {
     ssize_t written = write(descriptor, bytes, size);
     if (written < 0 && errno == EINTR) continue;
@@ -462,8 +462,7 @@ bool unpack(const struct payload *payload, struct place *place, int folder, cons
   return good;
 }
 
-/* A file in memory with the mode of a program, and its name. */
-static const char *make_memory_file(const char *name, bool inherited, int *descriptor) {
+const char *make_memory_file(const char *name, bool inherited, int *descriptor) {
   enum { EXECUTABLE = 0x10 /* MFD_EXEC; kernels before 6.3 do not know it and need not */ };
   unsigned flags = inherited ? 0 : MFD_CLOEXEC;
   *descriptor = (int)syscall(SYS_memfd_create, name, flags | EXECUTABLE);

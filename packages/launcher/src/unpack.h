@@ -20,4 +20,11 @@ bool unpack_to_memory(const struct payload *payload, struct place *place,
  * one that argv[0] asks for is looked at. */
 bool is_as_unpacked(int folder, const struct manifest *manifest, const char *argv0);
 
+/* Writes all of these bytes; false and errno when that failed. */
+bool write_all(int descriptor, const unsigned char *bytes, size_t size);
+
+/* A file in memory with the mode of a program, and its path; the descriptor is -1 if there is none.
+ * `inherited`: it stays open in the app. */
+const char *make_memory_file(const char *name, bool inherited, int *descriptor);
+
 #endif
