@@ -58,7 +58,7 @@ function installPackages() {
 
 /** Adds up the JSON reports that vitest leaves in each package. */
 function addUp() {
-  const sum = { passed: 0, failed: 0, skipped: 0 };
+  const sum = { passed: 0, failed: 0, skipped: 0, reasons: new Map() };
   for (const folder of [...packages('packages'), ...packages('examples'), 'e2e']) {
     const report = path.join(root, folder, '.test-results/results.json');
     if (!existsSync(report)) continue;
@@ -66,6 +66,13 @@ function addUp() {
     sum.passed += results.numPassedTests;
     sum.failed += results.numFailedTests;
     sum.skipped += results.numPendingTests + results.numTodoTests;
+    for (const { status, fullName } of results.testResults.flatMap(
+      (file) => file.assertionResults,
+    )) {
+      if (status !== 'pending' && status !== 'skipped' && status !== 'todo') continue;
+      const reason = /\(([^()]*(?:\([^()]*\)[^()]*)*)\)[^()]*$/.exec(fullName)?.[1] ?? fullName;
+      sum.reasons.set(reason, (sum.reasons.get(reason) ?? 0) + 1);
+    }
     // A file that cannot even be loaded has no test to count.
     sum.failed += results.testResults.filter(
       (file) => file.status === 'failed' && file.assertionResults.length === 0,
@@ -94,6 +101,8 @@ const status = run('npx', [
   '--output-style=stream',
   '--nx-bail=false',
 ]);
-const { passed, failed, skipped } = addUp();
+const { passed, failed, skipped, reasons } = addUp();
+// A skipped test says why in its name, in brackets at the end.
+for (const [reason, count] of reasons) console.log(`skipped ${count}: ${reason}`);
 console.log(`\n${passed} passed, ${failed} failed, ${skipped} skipped`);
 process.exitCode = status === 0 && failed === 0 && passed > 0 ? 0 : 1;
