@@ -143,6 +143,14 @@ function rest(worker: Worker): void {
   resting.set(worker, timer);
 }
 
+/** Ends the threads that have nothing to do, and with them the tens of MiB that each holds. */
+export async function dismissResting(): Promise<void> {
+  const workers = [...resting.keys()];
+  for (const timer of resting.values()) clearTimeout(timer);
+  resting.clear();
+  await Promise.all(workers.map((worker) => worker.terminate()));
+}
+
 function ignore(): void {}
 
 function invalid(file: string, cause: unknown): UportError {

@@ -31,7 +31,7 @@ export interface WriteLayerOptions {
 /** Node's thread pool has four threads unless told otherwise; one is left to read and write files. */
 const COMPRESSING = Math.min(Math.max(availableParallelism(), 2), 3);
 /** Bytes in blocks that may wait for an earlier one that takes longer. */
-const WAITING = 4 << 20;
+const WAITING = 2 << 20;
 
 /**
  * Writes the entries as a compressed layer to a new file. Needs a few MiB whatever the size. On
