@@ -46,7 +46,9 @@ static void add_in_software(uint32_t state[8], const unsigned char *bytes) {
 /* Most of a first start is this hash: CPUs with instructions for it take a seventh of the time. */
 #define FOR_SHA __attribute__((target("sha,sse4.1,ssse3")))
 
-typedef int words __attribute__((vector_size(16)));
+/* Unsigned, so that sums may wrap; the built-in functions want signed ones. */
+typedef uint32_t words __attribute__((vector_size(16)));
+typedef int signed_words __attribute__((vector_size(16)));
 typedef char bytes16 __attribute__((vector_size(16)));
 
 FOR_SHA static words load_words(const void *from) {
@@ -61,6 +63,11 @@ FOR_SHA static words load_big_endian(const unsigned char *from) {
                                         14, 13, 12);
 }
 
+FOR_SHA static words two_rounds(words changed, words other, words sum) {
+  return (words)__builtin_ia32_sha256rnds2((signed_words)changed, (signed_words)other,
+                                           (signed_words)sum);
+}
+
 FOR_SHA static void add_in_hardware(uint32_t state[8], const unsigned char *bytes) {
   words abcd = load_words(state), efgh = load_words(state + 4);
   /* The instructions want the words in this order, the first one highest. */
@@ -71,11 +78,12 @@ FOR_SHA static void add_in_hardware(uint32_t state[8], const unsigned char *byte
   words w2 = load_big_endian(bytes + 32), w3 = load_big_endian(bytes + 48);
   for (unsigned i = 0; i < 64; i += 4) {
     words sum = w0 + load_words(rounds + i);
-    cdgh = __builtin_ia32_sha256rnds2(cdgh, abef, sum);
+    cdgh = two_rounds(cdgh, abef, sum);
     sum = __builtin_shufflevector(sum, sum, 2, 3, 2, 3);
-    abef = __builtin_ia32_sha256rnds2(abef, cdgh, sum);
-    words next = __builtin_ia32_sha256msg1(w0, w1) + __builtin_shufflevector(w2, w3, 1, 2, 3, 4);
-    next = __builtin_ia32_sha256msg2(next, w3);
+    abef = two_rounds(abef, cdgh, sum);
+    words next = (words)__builtin_ia32_sha256msg1((signed_words)w0, (signed_words)w1);
+    next += __builtin_shufflevector(w2, w3, 1, 2, 3, 4);
+    next = (words)__builtin_ia32_sha256msg2((signed_words)next, (signed_words)w3);
     w0 = w1, w1 = w2, w2 = w3, w3 = next;
   }
   abef += abef_before;
