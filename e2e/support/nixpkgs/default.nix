@@ -41,6 +41,8 @@ let
   base = final: {
     inherit lib system;
     stdenvNoCC = { inherit mkDerivation; };
+    # The tests put the Node that runs them there, in the sandbox.
+    nodejs = "/opt/uport-node";
     callPackage =
       file: args:
       let

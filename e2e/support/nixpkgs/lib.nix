@@ -16,7 +16,12 @@ in
     shortName = "binaryNativeCode";
     isSource = false;
   };
-  escapeShellArg = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString text)}'";
+  importJSON = file: builtins.fromJSON (builtins.readFile file);
+  escapeShellArgs =
+    let
+      quote = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString text)}'";
+    in
+    words: builtins.concatStringsSep " " (map quote words);
   # Modules: what a definition says, without merging.
   mkIf = condition: value: if condition then value else { };
   mkEnableOption = description: { inherit description; };

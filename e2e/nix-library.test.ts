@@ -1,0 +1,269 @@
+import { execFileSync } from 'node:child_process';
+import { createWriteStream, readdirSync } from 'node:fs';
+import { copyFile, cp, mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import {
+  BINFMT_SUBJECTS,
+  binfmtInterpreterName,
+  binfmtName,
+  binfmtRegistration,
+  diskNarNode,
+  nix as expr,
+  formatNixHash,
+  hashStream,
+  parseArch,
+  printNix,
+  writeNar,
+} from '@uport/core';
+import { REPOSITORY } from '@uport/testkit';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { nixIn, nixMissing, stubNixpkgs, writeConsumer } from './support/nix.ts';
+import { NQUEENS } from './support/nqueens.ts';
+import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
+import { missingTools, named, notRoot } from './support/tools.ts';
+import { start, uport } from './support/uport.ts';
+
+const LIBRARY = path.join(REPOSITORY, 'nix');
+const SOLVED = '4 solutions for 6 queens\n';
+/** Where the builder's sandbox has Node. */
+const NODE = '/opt/uport-node';
+const HOSTS = ['x86_64-linux', 's390x-linux'];
+
+let folder: string;
+let root: string;
+let nixpkgs: string;
+/** What the template's flake asks to have beside it. */
+let project: string;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  root = path.join(folder, 'store');
+  await mkdir(root);
+  if (lacking !== undefined) return;
+  nixpkgs = await stubNixpkgs(folder);
+  project = path.join(folder, 'project');
+  await mkdir(project);
+  await copyFile(NQUEENS, path.join(project, 'app'));
+  await copyEmulators('riscv64', path.join(project, 'emulators'));
+  await installCli(path.join(project, 'cli'));
+});
+afterAll(() => removeFolder(folder));
+
+const otherCpu = process.arch === 'x64' ? undefined : 'the sandbox here is laid out for x86-64';
+const lacking = nixMissing ?? missingTools('busybox') ?? otherCpu;
+
+/** Nix whose sandbox holds the Node that runs the tests, and nothing else of the machine. */
+function nixWithNode() {
+  const libraries = ['/lib64', '/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu'];
+  const paths = [`${NODE}/bin/node=${process.execPath}`, ...libraries].join(' ');
+  return nixIn(root, ['sandbox = true', `extra-sandbox-paths = ${paths}`]);
+}
+
+/** As `npm install uport` leaves it. */
+async function installCli(place: string): Promise<void> {
+  const listing = ['ls', '--omit=dev', '--all', '--parseable', '--workspace=uport'];
+  const paths = execFileSync('npm', listing, { cwd: REPOSITORY, encoding: 'utf8' });
+  const modules = path.join(REPOSITORY, 'node_modules/');
+  for (const each of [...new Set(paths.trim().split('\n')), `${modules}uport`].sort()) {
+    if (!each.startsWith(modules)) continue;
+    const target = path.join(place, 'node_modules', each.slice(modules.length));
+    const filter = (file: string) => !/\/packages\/[^/]+\/(src|node_modules)(\/|$)/.test(file);
+    await cp(each, target, { recursive: true, dereference: true, filter });
+  }
+}
+
+/** The tests' emulators of one guest. */
+async function copyEmulators(guest: string, place: string): Promise<void> {
+  const source = inject('emulators').slice('dir:'.length);
+  const hosts = HOSTS.map((host) => parseArch(host).name);
+  for (const each of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
+    if (path.basename(each) !== `qemu-${guest}` || !hosts.includes(path.dirname(each))) continue;
+    await mkdir(path.dirname(path.join(place, each)), { recursive: true });
+    await copyFile(path.join(source, each), path.join(place, each));
+  }
+}
+
+function overriding(...inputs: readonly (readonly [name: string, folder: string])[]) {
+  return [
+    '--no-write-lock-file',
+    ...inputs.flatMap(([name, place]) => ['--override-input', name, `path:${place}`]),
+  ];
+}
+
+test('the binfmt rules of the module are those of the command', async () => {
+  const bytes = (values: Iterable<number>) =>
+    [...values].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
+  const body = expr.set(
+    ...BINFMT_SUBJECTS.map((subject) => {
+      const { magic, mask } = binfmtRegistration(subject, '/interpreter');
+      return expr.bind(
+        binfmtName(subject).slice('uport-'.length),
+        expr.value({
+          magicOrExtension: bytes(magic),
+          mask: bytes(mask ?? magic.map(() => 0xff)),
+          interpreter: binfmtInterpreterName(subject),
+        }),
+      );
+    }),
+  );
+  const comment = ['Made by e2e/nix-library.test.ts from the CPU table: vitest -u writes it anew.'];
+  await expect(printNix({ comment, body })).toMatchFileSnapshot('../nix/binfmt.nix');
+});
+
+test.skipIf(lacking)(
+  named('a program is built for every CPU inside the sandbox, and its image', lacking),
+  async () => {
+    const consumer = await writeConsumer(
+      folder,
+      `{
+        inputs.nixpkgs.url = "path:${nixpkgs}";
+        inputs.uport.url = "path:${LIBRARY}";
+        inputs.project = { url = "path:${project}"; flake = false; };
+        outputs = { self, nixpkgs, uport, project }:
+          let
+            pkgs = import nixpkgs {
+              system = "x86_64-linux";
+              overlays = [ uport.overlays.default ];
+            };
+            tools = {
+              uport = pkgs.uportTools.mkCli { src = project + "/cli"; };
+              emulators = project + "/emulators";
+              hosts = [ ${HOSTS.map((host) => `"${host}"`).join(' ')} ];
+              extraFlags = [ "--compression-level=1" ];
+            };
+            app = pkgs.stdenvNoCC.mkDerivation {
+              pname = "nqueens";
+              version = "1";
+              installPhase = "mkdir -p $out/bin; cp \${project}/app $out/bin/nqueens";
+            };
+          in
+          {
+            packages.x86_64-linux.default = pkgs.uportTools.mkUniversal (tools // { package = app; });
+            packages.x86_64-linux.image = uport.lib.mkImage (tools // { inherit pkgs; package = app; });
+            packages.x86_64-linux.app = app;
+            bundlers.x86_64-linux.default = pkgs.uportTools.mkBundler tools;
+          };
+      }`,
+    );
+    const nix = nixWithNode();
+    const inputs = ['--no-write-lock-file'];
+    const done = async (...args: readonly string[]) => {
+      const finished = await nix('nix', args, { cwd: folder });
+      expect(finished.status, finished.stderr).toBe(0);
+      return finished.stdout;
+    };
+    const ran = await done('run', `path:${consumer}`, ...inputs, '--', '6');
+    expect(ran).toContain(SOLVED);
+
+    await done('build', '-o', path.join(folder, 'image'), `path:${consumer}#image`, ...inputs);
+    const place = await done('eval', '--raw', `path:${consumer}#image.outPath`, ...inputs);
+    const ours = path.join(folder, 'dist');
+    const emulators = `dir:${path.join(project, 'emulators')}`;
+    const flags = ['--emulators', emulators, '--compression-level', '1', '-o', ours];
+    const hosts = HOSTS.flatMap((host) => ['--host', host]);
+    const built = await uport(['build', NQUEENS, '--emit', 'oci', ...hosts, ...flags]);
+    expect(built.status, built.stderr).toBe(0);
+    expect(await readFile(path.join(root, place, 'index.json'), 'utf8')).toBe(
+      await readFile(path.join(ours, 'oci/index.json'), 'utf8'),
+    );
+
+    const bundler = ['--bundler', `path:${consumer}`, ...inputs];
+    const link = path.join(folder, 'bundle');
+    await done('bundle', ...bundler, '-o', link, `path:${consumer}#app`);
+    const bundle = path.join(root, await readlink(link), 'bin/nqueens');
+    expect(await start(bundle, ['6'], { env: { HOME: folder } })).toMatchObject({
+      stdout: expect.stringContaining(SOLVED),
+    });
+  },
+);
+
+test.skipIf(nixMissing)(named('a package from a NAR', nixMissing), async () => {
+  const nix = nixIn(root);
+  const app = path.join(folder, 'app');
+  await mkdir(path.join(app, 'bin'), { recursive: true });
+  await writeFile(path.join(app, 'bin/app'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+  const { hash } = await hashStream(writeNar(await diskNarNode(app)));
+  const consumer = path.join(folder, 'from-nar');
+  await mkdir(consumer);
+  await pipeline(writeNar(await diskNarNode(app)), createWriteStream(path.join(consumer, 'a.nar')));
+  await writeFile(
+    path.join(consumer, 'flake.nix'),
+    `{
+      inputs.uport.url = "path:/none";
+      outputs = { self, uport }: {
+        packages.x86_64-linux.default = uport.lib.fromNar {
+          pname = "app";
+          version = "1.0";
+          nar = ./a.nar;
+          hash = "${formatNixHash(hash, 'sri')}";
+        };
+      };
+    }`,
+  );
+  const system = ['--system', 'x86_64-linux'];
+  const inputs = overriding(['uport', LIBRARY]);
+  const ran = await nix('nix', ['run', ...system, `path:${consumer}`, ...inputs, '--', 'a', 'b c']);
+  expect(ran, ran.stderr).toMatchObject({ status: 0, stdout: 'a b c\n' });
+});
+
+test.skipIf(lacking)(named('the NixOS module', lacking), async () => {
+  const nix = nixIn(root);
+  const expression = `
+    let
+      lib = import ${nixpkgs}/lib.nix;
+      module = import ${LIBRARY}/module.nix;
+      configure = binfmt: (module { inherit lib; config.programs.uport = { inherit binfmt; }; }).config;
+      settings = { subjects = [ "riscv64" "fatelf" ]; interpreters = "/run/emulators"; };
+    in
+    [ (configure (settings // { enable = true; })) (configure (settings // { enable = false; })) ]`;
+  const args = ['--eval', '--strict', '--json', '-E', expression];
+  const read = await nix('nix-instantiate', args);
+  expect(read.status, read.stderr).toBe(0);
+  const common = { fixBinary: true, preserveArgvZero: true, wrapInterpreterInShell: false };
+  expect(JSON.parse(read.stdout)).toEqual([
+    {
+      boot: {
+        binfmt: {
+          registrations: {
+            'uport-riscv64': {
+              ...common,
+              interpreter: '/run/emulators/qemu-riscv64',
+              magicOrExtension: expect.stringMatching(/^\\x7f\\x45\\x4c\\x46.*\\xf3\\x00$/),
+              mask: expect.stringMatching(/^\\xff/),
+            },
+            'uport-fatelf': {
+              ...common,
+              interpreter: '/run/emulators/launch',
+              magicOrExtension: '\\xfa\\x70\\x0e\\x1f\\x01\\x00',
+              mask: '\\xff\\xff\\xff\\xff\\xff\\xff',
+            },
+          },
+        },
+      },
+    },
+    {},
+  ]);
+});
+
+const lackingStore = lacking ?? notRoot('a store at /nix');
+
+test.skipIf(lackingStore)(named('the template', lackingStore), async () => {
+  // Nix 2.8 finds templates only in a store that lies at its usual place.
+  const script = 'mkdir -p /nix && mount -t tmpfs tmpfs /nix && exec "$@"';
+  const unshared = (args: readonly string[]) =>
+    nixIn(root)('unshare', ['--mount', 'sh', '-c', script, 'sh', ...args], {
+      cwd: project,
+      env: { NIX_REMOTE: 'local' },
+    });
+  const made = await unshared(['nix', 'flake', 'init', '-t', `path:${LIBRARY}`]);
+  expect(made, made.stderr).toMatchObject({ status: 0 });
+  const flake = path.join(project, 'flake.nix');
+  const hosts = HOSTS.map((host) => `"${host}"`).join(' ');
+  const chosen = `hosts = [ ${hosts} ]; extraFlags = [ "--compression-level=1" ];`;
+  const text = await readFile(flake, 'utf8');
+  await writeFile(flake, text.replace('emulators = ./emulators;', `$& ${chosen}`));
+  const inputs = overriding(['nixpkgs', nixpkgs], ['uport', LIBRARY]);
+  const ran = await nixWithNode()('nix', ['run', `path:${project}`, ...inputs, '--', '6']);
+  expect(ran.stdout, ran.stderr).toContain(SOLVED);
+});
