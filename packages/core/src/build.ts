@@ -4,15 +4,17 @@ import { UportError } from '@uport/errors';
 import { launcherFor } from '@uport/launcher';
 import { loadApp } from './app/load-app.ts';
 import { readSlice } from './app/read-slice.ts';
+import { resolveFatElfs } from './app/resolve-fatelfs.ts';
 import type { Artifact, EmitRequest } from './emitters/emitter.ts';
 import { makeFolder } from './make-folder.ts';
-import { ARCHES, type Arch, DEFAULT_HOSTS } from './model/arch.ts';
+import { ARCHES, type Arch, DEFAULT_HOSTS, parseArch } from './model/arch.ts';
 import type { ContentSource } from './model/content.ts';
 import { type Digest, sha256Digest } from './model/digest.ts';
+import type { BytePath } from './model/payload-tree.ts';
 import { type Progress, silentProgress } from './model/progress.ts';
 import { archMatrix, type MatrixRow } from './plan/arch-matrix.ts';
 import { createPlan } from './plan/create-plan.ts';
-import type { ImageSettings, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
+import type { ImageSettings, NativeSlice, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
 import type { EmulatorProvider } from './qemu/provider.ts';
 import { findEmulators, parseEmulatorProvider } from './qemu/providers.ts';
 import { Store } from './store/store.ts';
@@ -100,10 +102,18 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     launchers: new Set(launchers.pins.keys()),
     emulators: new Set(emulators.keys()),
   });
+  const resolved = await resolveFatElfs(app, [...slices.pins.keys()].map(parseArch), store, {
+    signal,
+    ...(options.warn && { warn: options.warn }),
+  });
   const plan = createPlan({
-    app,
+    app: resolved.app,
     matrix,
-    parts: { slices: slices.pins, launchers: launchers.pins, emulators },
+    parts: {
+      slices: placeSlices(app.target, slices.pins, resolved.slices),
+      launchers: launchers.pins,
+      emulators,
+    },
     image: options.image ?? {},
     entrypoint: app.wholeFolder ? undefined : options.entrypoint,
     firstArguments: app.wholeFolder ? firstArguments : [],
@@ -168,6 +178,20 @@ async function readSlices(
     files.set(pin.digest, path.resolve(file));
   }
   return { pins, content: { locate: (digest) => files.get(digest) } };
+}
+
+/** Each host's builds: of the target first, then of the libraries. */
+function placeSlices(
+  target: BytePath,
+  programs: ReadonlyMap<string, PinnedFile>,
+  libraries: ReadonlyMap<string, readonly NativeSlice[]>,
+): ReadonlyMap<string, readonly NativeSlice[]> {
+  return new Map(
+    [...programs].map(([host, file]) => [
+      host,
+      [{ path: target, file }, ...(libraries.get(host) ?? [])],
+    ]),
+  );
 }
 
 async function findLaunchers(hosts: readonly Arch[]): Promise<Found> {

@@ -1,5 +1,6 @@
 import type { Arch } from '../model/arch.ts';
 import type { ContentSource } from '../model/content.ts';
+import type { Digest } from '../model/digest.ts';
 import type { BytePath, PayloadTree } from '../model/payload-tree.ts';
 import type { AppPlan } from '../plan/plan.ts';
 
@@ -18,4 +19,6 @@ export interface App {
   readonly target: BytePath;
   readonly payload: PayloadTree;
   readonly content: ContentSource;
+  /** Files of the payload that are FatELF containers. */
+  readonly fatElfs: ReadonlySet<Digest>;
 }

@@ -215,6 +215,7 @@ function assemble(
     target,
     payload: { entries: scan.entries },
     content: filesAsContent(scan.files),
+    fatElfs: scan.fatElfs,
   };
 }
 

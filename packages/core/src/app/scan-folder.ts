@@ -14,6 +14,8 @@ export interface Scan {
   readonly files: ReadonlyMap<Digest, string | Buffer>;
   /** The first bytes of each regular file that starts like a program: ELF or `#!`. */
   readonly programs: ReadonlyMap<BytePath, Buffer>;
+  /** The regular files that start like FatELF. */
+  readonly fatElfs: ReadonlySet<Digest>;
 }
 
 export interface ScanContext {
@@ -64,6 +66,7 @@ class Scanner {
   readonly #entries: PayloadEntry[] = [];
   readonly #files = new Map<Digest, Buffer>();
   readonly #programs = new Map<BytePath, Buffer>();
+  readonly #fatElfs = new Set<Digest>();
   readonly #inodes = new Map<string, BytePath>();
   readonly #buffer = Buffer.allocUnsafe(READ_SIZE);
   #sinceTurn = 0;
@@ -74,7 +77,7 @@ class Scanner {
 
   result(): Scan {
     const entries = firstNameIsTheFile(this.#entries).sort(byPath);
-    return { entries, files: this.#files, programs: this.#programs };
+    return { entries, files: this.#files, programs: this.#programs, fatElfs: this.#fatElfs };
   }
 
   async folder(disk: Buffer, path: BytePath): Promise<void> {
@@ -126,6 +129,7 @@ class Scanner {
     this.#entries.push({ type: 'file', path, mode, size, digest });
     if (!this.#files.has(digest)) this.#files.set(digest, disk);
     if (isProgram(head)) this.#programs.set(path, head);
+    if (head.subarray(0, 4).equals(FATELF_HEAD)) this.#fatElfs.add(digest);
   }
 
   async #readFile(disk: Buffer): Promise<{ size: number; head: Buffer; digest: Digest }> {
@@ -209,4 +213,5 @@ function isProgram(head: Buffer): boolean {
   return head.subarray(0, 4).equals(ELF_MAGIC) || head.subarray(0, 2).toString('latin1') === '#!';
 }
 
+const FATELF_HEAD = Buffer.from('fa700e1f', 'hex');
 const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');

@@ -3,11 +3,19 @@ import type { App } from '../app/app.ts';
 import { displayBytes, pathBytes } from '../model/byte-path.ts';
 import type { BytePath } from '../model/payload-tree.ts';
 import type { MatrixRow } from './arch-matrix.ts';
-import type { HostPlan, ImageSettings, PinnedEmulator, PinnedFile, Plan } from './plan.ts';
+import type {
+  HostPlan,
+  ImageSettings,
+  NativeSlice,
+  PinnedEmulator,
+  PinnedFile,
+  Plan,
+} from './plan.ts';
 
 /** What was found for the hosts, by the host's name. */
 export interface HostParts {
-  readonly slices: ReadonlyMap<string, PinnedFile>;
+  /** Native builds: of the target, and of other files. */
+  readonly slices: ReadonlyMap<string, readonly NativeSlice[]>;
   readonly launchers: ReadonlyMap<string, PinnedFile>;
   readonly emulators: ReadonlyMap<string, PinnedEmulator>;
 }
@@ -74,8 +82,8 @@ function hostPlan(row: MatrixRow, parts: HostParts): HostPlan {
   const host = row.host.name;
   const launcher = parts.launchers.get(host);
   if (row.way === 'native') {
-    const slice = parts.slices.get(host);
-    return { host, way: 'native', ...(slice && { slice }), ...(launcher && { launcher }) };
+    const slices = parts.slices.get(host) ?? [];
+    return { host, way: 'native', slices, ...(launcher && { launcher }) };
   }
   const emulator = parts.emulators.get(host);
   if (row.way === 'unsupported' || launcher === undefined || emulator === undefined) {

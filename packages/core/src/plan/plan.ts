@@ -35,13 +35,19 @@ export interface PinnedEmulator extends PinnedFile {
   readonly origin: EmulatorOrigin;
 }
 
+/** A file for one host, and the file of the payload whose place it takes there. */
+export interface NativeSlice {
+  readonly path: BytePath;
+  readonly file: PinnedFile;
+}
+
 /** What is decided for one host: one row of the arch matrix with everything it needs. */
 export type HostPlan =
   | {
       readonly host: string;
       readonly way: 'native';
-      /** A native build that was given; without it the target itself is of this CPU. */
-      readonly slice?: PinnedFile;
+      /** Native builds that take the place of files in the payload; without any the target itself is of this CPU. */
+      readonly slices: readonly NativeSlice[];
       /** Absent when there is none for the host; images do without. */
       readonly launcher?: PinnedFile;
     }

@@ -116,7 +116,7 @@ function bundlePlan(
       return {
         host: emulator.host,
         way: 'native',
-        slice: { digest: emulator.digest, size: emulator.size },
+        slices: [{ path: program, file: { digest: emulator.digest, size: emulator.size } }],
         launcher: { digest, size: launcher.size },
       };
     }),

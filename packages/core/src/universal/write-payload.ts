@@ -32,6 +32,9 @@ const WINDOW_LOG = 25;
 const LARGE_TREE = 64 << 20;
 const LARGE_TREE_LEVEL = 9;
 
+/** The most that a launcher reads for a host. */
+const MAX_SLICES = 64;
+
 export interface PayloadOptions {
   /** The first is the default. */
   readonly programs: readonly ProgramName[];
@@ -57,7 +60,8 @@ export interface WrittenPayload {
 /**
  * Writes the payload of a plan into the store, or finds it there. Same plan, same bytes.
  *
- * @throws UportError UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED, UPORT_LEVEL_INVALID
+ * @throws UportError UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED, UPORT_LEVEL_INVALID,
+ *   UPORT_TOO_MANY_SLICES
  */
 export async function writePayload(
   plan: Plan,
@@ -126,15 +130,13 @@ class PayloadWriter {
           args: [],
         });
       }
-      const slice = host.way === 'native' ? host.slice : undefined;
-      const slices = slice
-        ? [
-            {
-              blob: await blobOf(slice, `Packing the slice for ${host.host}`),
-              path: plan.app.target,
-            },
-          ]
-        : [];
+      const slices: { blob: number; path: BytePath }[] = [];
+      const builds = host.way === 'native' ? host.slices : [];
+      if (builds.length > MAX_SLICES) throw tooManySlices(host.host, builds.length);
+      for (const { path: place, file } of builds) {
+        const blob = await blobOf(file, `Packing the slice for ${host.host}`);
+        slices.push({ blob, path: place });
+      }
       hosts.push({
         name: host.host,
         launcher: { size: launcher.size, digest: launcher.digest },
@@ -276,6 +278,15 @@ class PayloadWriter {
       this.#offset += chunk.length;
     }
   }
+}
+
+function tooManySlices(host: string, count: number): UportError {
+  return new UportError({
+    code: 'UPORT_TOO_MANY_SLICES',
+    category: 'input',
+    message: `${host} has ${count} native builds, a universal file can have ${MAX_SLICES}`,
+    hint: 'put ELF files in the place of FatELF libraries, or emit an image',
+  });
 }
 
 function nodeOf(entry: Plan['payload']['entries'][number]): PayloadNode {

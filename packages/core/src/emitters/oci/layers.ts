@@ -4,9 +4,9 @@ import { encodeManifest } from '@uport/launcher';
 import { parseArch } from '../../model/arch.ts';
 import { displayBytes } from '../../model/byte-path.ts';
 import type { ContentSource } from '../../model/content.ts';
-import type { PayloadEntry } from '../../model/payload-tree.ts';
+import type { BytePath, PayloadEntry } from '../../model/payload-tree.ts';
 import type { TarContent, TarEntry } from '../../oci/tar-blocks.ts';
-import type { HostPlan, PinnedFile, Plan } from '../../plan/plan.ts';
+import type { HostPlan, NativeSlice, PinnedFile, Plan } from '../../plan/plan.ts';
 
 /** A layer that is still to be written. */
 export interface LayerPlan {
@@ -32,7 +32,7 @@ export function hostLayer(
   content: ContentSource,
 ): LayerPlan | undefined {
   if (host.way !== 'native') return launcherLayer(host, content);
-  return host.slice ? sliceLayer(plan, host.host, host.slice, content) : undefined;
+  return host.slices.length > 0 ? sliceLayer(plan, host.host, host.slices, content) : undefined;
 }
 
 function payloadEntry(entry: PayloadEntry, content: ContentSource): TarEntry {
@@ -84,31 +84,27 @@ function launcherLayer(
   };
 }
 
-/** The native build in the target's place, with the folders above it as they are. */
+/** The native builds in the places of other files, with the folders above them as they are. */
 function sliceLayer(
   plan: Plan,
   host: string,
-  slice: PinnedFile,
+  slices: readonly NativeSlice[],
   content: ContentSource,
 ): LayerPlan {
-  const { target } = plan.app;
-  const replaced = plan.payload.entries.find((entry) => entry.path === target);
-  const parents = plan.payload.entries.filter(
-    (entry) => entry.type === 'directory' && target.startsWith(`${entry.path}/`),
-  );
+  const places = new Map(slices.map(({ path, file }) => [path, file]));
+  const isAbove = (folder: BytePath) => slices.some(({ path }) => path.startsWith(`${folder}/`));
   return {
     name: `native build for ${host}`,
     createdBy: `uport: native build for ${host}`,
-    entries: [
-      ...parents.map((entry) => payloadEntry(entry, content)),
-      {
-        type: 'file',
-        path: target,
-        mode: replaced?.mode ?? 0o755,
-        size: slice.size,
-        content: pinned(slice, content),
-      },
-    ],
+    // In the payload's order: each folder before what lies in it.
+    entries: plan.payload.entries.flatMap((entry): TarEntry[] => {
+      const { path, mode } = entry;
+      const file = places.get(path);
+      if (file !== undefined) {
+        return [{ type: 'file', path, mode, size: file.size, content: pinned(file, content) }];
+      }
+      return entry.type === 'directory' && isAbove(path) ? [payloadEntry(entry, content)] : [];
+    }),
   };
 }
 

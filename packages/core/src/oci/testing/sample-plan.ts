@@ -89,9 +89,10 @@ export async function samplePlan(options: SampleOptions = {}): Promise<Sample> {
     payload: { entries },
     hosts: (options.hosts ?? ALL_HOSTS).map((host): HostPlan => {
       if (host === options.slice) {
-        return { host, way: 'native', slice: pin(sampleBytes(`slice ${host}`, 50_000)) };
+        const file = pin(sampleBytes(`slice ${host}`, 50_000));
+        return { host, way: 'native', slices: [{ path: target, file }] };
       }
-      return host === guest ? { host, way: 'native' } : emulated(host);
+      return host === guest ? { host, way: 'native', slices: [] } : emulated(host);
     }),
     image: {
       entrypoint: ['/app/hello'],
