@@ -124,6 +124,55 @@ describe.skipIf(missing || process.arch === 'riscv64')('exec', () => {
     expect(isMounted()).toBe(mounted);
   });
 
+  test.each([
+    ['root', []],
+    ['an ordinary user', AS_USER],
+  ] as const)('as %s: FatELF files', (who, prefix) => {
+    // What uport makes, for this host with an emulator, and for another host only.
+    const made = uport(
+      [],
+      'root',
+      'build',
+      NQUEENS,
+      '--emit',
+      'fatelf',
+      '-o',
+      at('dist'),
+      ...EMULATORS,
+      '--host',
+      process.arch,
+    );
+    expect(made.stderr).toBe('');
+    // Programs put together without any of uport: one for this machine, one foreign.
+    const mine = '/bin/true';
+    const glued = [
+      uport([], 'root', 'fatelf', 'glue', at('mine.fat'), at('nqueens'), mine),
+      uport([], 'root', 'fatelf', 'glue', at('foreign.fat'), at('nqueens')),
+    ];
+    expect(glued.map((one) => one.stderr)).toEqual(['', '']);
+    const commands = [
+      'dist/nqueens.fatelf 4 | tail -n1',
+      'dist/nqueens.fatelf x 2>&1; echo $?',
+      './mine.fat 4; echo mine $?',
+      'PATH=$PWD:$PATH; foreign.fat 1',
+      'env -i ./foreign.fat 1',
+    ].join('\n');
+    const ran = uport(
+      prefix,
+      who.replaceAll(' ', '-'),
+      ...['binfmt', 'exec', ...EMULATORS, '--guest', 'riscv64,fatelf', '--', 'sh', '-c', commands],
+    );
+    expect(ran.stderr).toBe('');
+    expect(ran.stdout.split('\n')).toEqual([
+      '2 solutions for 4 queens',
+      'usage: nqueens [1-12]',
+      '2',
+      'mine 0',
+      ...['Q', '1 solutions for 1 queens', 'Q', '1 solutions for 1 queens', ''],
+    ]);
+    expect(ran.status).toBe(0);
+  });
+
   test('SIGPIPE is as a program expects it', () => {
     const ran = uport(
       [],
