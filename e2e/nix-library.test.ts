@@ -142,6 +142,11 @@ test.skipIf(lacking)(
             packages.x86_64-linux.default = pkgs.uportTools.mkUniversal (tools // { package = app; });
             packages.x86_64-linux.image = uport.lib.mkImage (tools // { inherit pkgs; package = app; });
             packages.x86_64-linux.app = app;
+            packages.x86_64-linux.sliced = pkgs.uportTools.mkUniversal (tools // {
+              package = app;
+              name = "sliced";
+              slices.x86_64-linux = "\${nixpkgs}/bin/busybox";
+            });
             bundlers.x86_64-linux.default = pkgs.uportTools.mkBundler tools;
           };
       }`,
@@ -155,6 +160,10 @@ test.skipIf(lacking)(
     };
     const ran = await done('run', `path:${consumer}`, ...inputs, '--', '6');
     expect(ran).toContain(SOLVED);
+
+    // The slice is a busybox, which has no program of this name.
+    const sliced = await nix('nix', ['run', `path:${consumer}#sliced`, ...inputs]);
+    expect(sliced.stderr).toContain('sliced: applet not found');
 
     await done('build', '-o', path.join(folder, 'image'), `path:${consumer}#image`, ...inputs);
     const place = await done('eval', '--raw', `path:${consumer}#image.outPath`, ...inputs);
