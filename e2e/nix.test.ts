@@ -161,6 +161,50 @@ test.skipIf(nixMissing)(named('a NAR that is fetched', nixMissing), async () => 
   }
 });
 
+describe('a binary cache', () => {
+  /** Copies out of the cache into an empty store, with signatures checked. */
+  async function copied(cache: string, place: string, trusted: string) {
+    const nix = await freshNix('require-sigs = true', `trusted-public-keys = ${trusted}`);
+    return nix('nix', ['copy', '--from', `file://${cache}`, place]);
+  }
+
+  test.skipIf(nixMissing)(named('is filled, signed, and taken by Nix', nixMissing), async () => {
+    const [secret, open, otherSecret, other] = ['a', 'a.pub', 'b', 'b.pub'].map((name) =>
+      path.join(folder, name),
+    ) as [string, string, string, string];
+    const nix = await freshNix();
+    await nix('nix-store', ['--generate-binary-cache-key', 'a-1', secret, open]);
+    await nix('nix-store', ['--generate-binary-cache-key', 'b-1', otherSecret, other]);
+    const cache = path.join(folder, 'cache');
+    const flags = ['--cache', `file://${cache}`, '--cache-key', secret];
+    expect(await emit(path.join(folder, 'for-cache'), ...flags)).toMatchObject({ status: 0 });
+
+    const place = await storePath();
+    const key = await readFile(open, 'utf8');
+    const first = await copied(cache, place, await readFile(other, 'utf8'));
+    expect(first, first.stderr).toMatchObject({ status: 0 });
+
+    // Without the note that the path follows from the hash, all rests on the signature.
+    const file = path.join(cache, `${path.basename(place).slice(0, 32)}.narinfo`);
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace(/^CA: .*\n/m, ''));
+    const signed = await copied(cache, place, key);
+    expect(signed, signed.stderr).toMatchObject({ status: 0 });
+    const untrusted = await copied(cache, place, await readFile(other, 'utf8'));
+    expect(untrusted.status).not.toBe(0);
+    expect(untrusted.stderr).toContain('signature');
+  });
+
+  test('a key that is none is refused, and so is an address', async () => {
+    const outDir = path.join(folder, 'refused-cache');
+    const key = path.join(folder, 'no-key');
+    await writeFile(key, 'secret');
+    const finished = await emit(outDir, '--cache', outDir, '--cache-key', key);
+    expect(errorCode(finished)).toBe('UPORT_NIX_KEY_INVALID');
+    expect(errorCode(await emit(outDir, '--cache', 's3://bucket'))).toBe('UPORT_USAGE');
+  });
+});
+
 describe('faults', () => {
   test.skipIf(nixMissing)(named('a NAR of other bytes', nixMissing), async () => {
     const damaged = await copyOf('damaged');

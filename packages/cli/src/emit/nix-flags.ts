@@ -1,5 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Flags } from '@oclif/core';
-import { nixEmitter, nixPackage } from '@uport/core';
+import {
+  type NixSigningKey,
+  nixEmitter,
+  nixPackage,
+  parseNixSigningKey,
+  systemError,
+  UportError,
+} from '@uport/core';
+import { usage } from '../pairs.ts';
 import { type EmitFlags, levelOf } from './emit-flags.ts';
 import { bin, binsOf } from './universal-flags.ts';
 
@@ -32,6 +42,17 @@ export const nixFlags = {
       helpValue: 'ID',
       helpGroup: GROUP,
     }),
+    cache: Flags.string({
+      summary: 'The folder of a Nix binary cache to add the package to; file://DIR works too.',
+      helpValue: 'DIR',
+      helpGroup: GROUP,
+    }),
+    'cache-key': Flags.string({
+      summary: 'The secret key file that signs for the cache.',
+      helpValue: 'FILE',
+      dependsOn: ['cache'],
+      helpGroup: GROUP,
+    }),
     url: Flags.string({
       summary: 'Where Nix will fetch universal.nar from; it is written beside the folder.',
       helpValue: 'URL',
@@ -43,6 +64,8 @@ export const nixFlags = {
     const pname = text('pname');
     const description = text('description');
     const url = text('url');
+    const cache = text('cache');
+    const cacheKey = text('cache-key');
     return nixPackage({
       version: text('version-string') ?? '0',
       licenses: (flags.license as string[] | undefined) ?? [],
@@ -50,7 +73,35 @@ export const nixFlags = {
       ...(pname !== undefined && { pname }),
       ...(description !== undefined && { description }),
       ...(url !== undefined && { url }),
+      ...(cache !== undefined && { cache: folderOf(cache) }),
+      ...(cacheKey !== undefined && { cacheKey: readKey(cacheKey) }),
       ...levelOf(flags),
     });
   },
 } satisfies EmitFlags;
+
+function folderOf(text: string): string {
+  if (!/^[a-z0-9+.-]+:\/\//i.test(text)) return text;
+  try {
+    return fileURLToPath(text);
+  } catch {
+    throw usage(
+      `--cache ${JSON.stringify(text)} is no folder`,
+      'write the cache to a folder, and copy that to its place',
+    );
+  }
+}
+
+function readKey(file: string): NixSigningKey {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw systemError(error, file);
+  }
+  try {
+    return parseNixSigningKey(text);
+  } catch (error) {
+    throw error instanceof UportError ? error.inFile(file) : error;
+  }
+}

@@ -1,4 +1,5 @@
 export * from './base32.ts';
+export * from './binary-cache.ts';
 export * from './hash.ts';
 export { isNixIdentifier } from './lexemes.ts';
 export * from './nar-node.ts';
@@ -7,5 +8,6 @@ export * from './nar-sources.ts';
 export * from './nar-unpack.ts';
 export * from './nar-writer.ts';
 export * from './print.ts';
+export * from './signing-key.ts';
 export * from './store-path.ts';
 export * from './syntax.ts';

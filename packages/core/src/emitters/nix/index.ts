@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { addToBinaryCache } from '../../nix/binary-cache.ts';
 import type { NixHash } from '../../nix/hash.ts';
 import type { NarChild, NarFile, NarNode } from '../../nix/nar-node.ts';
 import { writeNar } from '../../nix/nar-writer.ts';
@@ -13,14 +14,14 @@ import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
 import { type Output, stage } from '../staging.ts';
 import { NAR_NAME, nixFiles } from './files.ts';
 import { checkOptions, type NixOptions } from './options.ts';
-import { type PackageFacts, packageFacts } from './package-facts.ts';
+import { type PackageFacts, packageFacts, storePathOf } from './package-facts.ts';
 
 export { DEFAULT_NIX_OPTIONS, type NixOptions } from './options.ts';
 
 /**
  * A Nix package and flake without inputs in `outDir/nix`: `bin/<app>` is a universal file
  * (docs/formats/universal.md), so one store path serves every host. With a URL the NAR goes to
- * `outDir/universal.nar` in place of the folder.
+ * `outDir/universal.nar` in place of the folder. A binary cache, if one is named, gets it too.
  *
  * @throws UportError UPORT_NIX_LICENSE_INVALID, UPORT_NIX_URL_INVALID, UPORT_NIX_NO_SYSTEM,
  * UPORT_NIX_STRING_INVALID, UPORT_NO_LAUNCHER, UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED,
@@ -71,10 +72,24 @@ async function emit(
       size += Buffer.byteLength(text);
     }
     const digest = `sha256:${Buffer.from(written.hash.bytes).toString('hex')}`;
-    const artifact = (name: string, size: number): Artifact => {
-      return { emitter: 'nix', path: path.resolve(context.outDir, name), digest, size };
+    const artifact = (place: string, size: number): Artifact => {
+      return { emitter: 'nix', path: path.resolve(context.outDir, place), digest, size };
     };
-    return [artifact(FOLDER.name, size), ...(apart ? [artifact(NAR.name, written.size)] : [])];
+    const artifacts = [artifact(FOLDER.name, size)];
+    if (apart) artifacts.push(artifact(NAR.name, written.size));
+    if (options.cache !== undefined) {
+      const { narinfo, fileSize } = await addToBinaryCache(
+        path.resolve(options.cache),
+        { storePath: storePathOf(facts, written.hash), nar, ...written },
+        {
+          ...(options.cacheKey && { key: options.cacheKey }),
+          ...(options.level !== undefined && { level: options.level }),
+          signal: context.signal,
+        },
+      );
+      artifacts.push(artifact(narinfo, fileSize));
+    }
+    return artifacts;
   });
 }
 

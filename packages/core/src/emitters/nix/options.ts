@@ -1,4 +1,5 @@
 import { UportError } from '@uport/errors';
+import type { NixSigningKey } from '../../nix/signing-key.ts';
 
 export interface NixOptions {
   /** The package's name. None: the app's. */
@@ -10,6 +11,10 @@ export interface NixOptions {
   readonly licenses: readonly string[];
   /** Where Nix will fetch the NAR from; then it is written beside the folder, to be put there. */
   readonly url?: string;
+  /** The folder of a binary cache that the package is added to. */
+  readonly cache?: string;
+  /** What signs for the cache. */
+  readonly cacheKey?: NixSigningKey;
   /** Programs by the name they are called by; the first is the default. None: the app's own. */
   readonly bins: Readonly<Record<string, string>>;
   /** zstd's level, 1 to 19. */

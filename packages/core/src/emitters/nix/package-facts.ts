@@ -1,6 +1,7 @@
 import { UportError } from '@uport/errors';
 import { findArch } from '../../model/arch.ts';
-import { toStoreName } from '../../nix/store-path.ts';
+import type { NixHash } from '../../nix/hash.ts';
+import { fixedOutputStorePath, toStoreName } from '../../nix/store-path.ts';
 import type { Plan } from '../../plan/plan.ts';
 import type { NixOptions } from './options.ts';
 
@@ -51,4 +52,9 @@ function systemsOf({ hosts }: Plan): readonly string[] {
     message: `Nix has no name for ${nameless.join(', ')}`,
     hint: 'leave these hosts out with --host',
   });
+}
+
+/** @param hash the NAR's */
+export function storePathOf({ name }: PackageFacts, hash: NixHash): string {
+  return fixedOutputStorePath({ name, method: 'recursive', hash });
 }

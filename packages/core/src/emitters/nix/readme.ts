@@ -1,11 +1,10 @@
 import { formatNixHash, type NixHash } from '../../nix/hash.ts';
-import { fixedOutputStorePath } from '../../nix/store-path.ts';
-import type { PackageFacts } from './package-facts.ts';
+import { type PackageFacts, storePathOf } from './package-facts.ts';
 
 /** The folder's README: what it is and a command for each way to use it. */
 export function readme(facts: PackageFacts, hash: NixHash): string {
-  const { pname, name, systems } = facts;
-  const place = fixedOutputStorePath({ name, method: 'recursive', hash });
+  const { pname, systems } = facts;
+  const place = storePathOf(facts, hash);
   return `# ${pname} ${facts.version}
 
 A Nix package that is the same on ${systems.join(', ')}: one program that starts on each of them.
