@@ -20,6 +20,8 @@ let folder: string;
 /** What `uport build --emit nix` wrote. */
 let made: string;
 let flake: string;
+/** The universal file of the same build. */
+let universal: string;
 
 async function emit(outDir: string, ...flags: readonly string[]) {
   const args = ['build', NQUEENS, '--emit', 'nix', '-o', outDir, ...LEVEL];
@@ -29,7 +31,10 @@ async function emit(outDir: string, ...flags: readonly string[]) {
 beforeAll(async () => {
   folder = await temporaryFolder();
   const outDir = path.join(folder, 'dist');
-  expect(await emit(outDir)).toMatchObject({ status: 0 });
+  const finished = await emit(outDir, '--emit', 'universal');
+  expect(finished).toMatchObject({ status: 0 });
+  expect(finished.stdout).toContain(`nix run path:${outDir}/nix\n`);
+  universal = path.join(outDir, 'nqueens');
   made = path.join(outDir, 'nix');
   flake = `path:${made}`;
 });
@@ -79,6 +84,8 @@ test.skipIf(nixMissing)(named('it builds and installs without flakes', nixMissin
   const nix = nixIn(root);
   const place = await storePath();
   expect(await nix('nix-build', ['--no-out-link', made])).toMatchObject({ stdout: `${place}\n` });
+  const program = await readFile(path.join(root, place, 'bin/nqueens'));
+  expect(program.equals(await readFile(universal))).toBe(true);
   const profile = path.join(folder, 'profile');
   expect(await nix('nix-env', ['-p', profile, '-i', '-f', made])).toMatchObject({ status: 0 });
   // The links name the store as if it lay in its usual place.

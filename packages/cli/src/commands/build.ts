@@ -220,6 +220,8 @@ export default class Build extends BaseCommand {
     }
     for (const artifact of artifacts) {
       this.log(`${artifact.path}  ${artifact.digest}  ${humanSize(artifact.size)}`);
+      const hint = EMIT_FLAGS.find(({ name }) => name === artifact.emitter)?.hint?.(artifact);
+      if (hint !== undefined) this.log(`  ${hint}`);
     }
   }
 }

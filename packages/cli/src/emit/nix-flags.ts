@@ -78,6 +78,8 @@ export const nixFlags = {
       ...levelOf(flags),
     });
   },
+  // Without `path:` Nix looks for a git repository, and does not see what git ignores.
+  hint: ({ path: place }) => (/^[\w./-]+\/nix$/.test(place) ? `nix run path:${place}` : undefined),
 } satisfies EmitFlags;
 
 function folderOf(text: string): string {
