@@ -7,6 +7,7 @@ import { UportError } from '@uport/errors';
 import { type FatElfRecord, readFatElf } from '@uport/fatelf';
 import { archOfElf } from '../model/arch.ts';
 import { sha256Digest } from '../model/digest.ts';
+import { undoBranchFilter } from './branch-filter.ts';
 import { streamSource } from './byte-streams.ts';
 import {
   FOOTER_SIZE,
@@ -148,7 +149,9 @@ export async function* readBlob(
   const hash = createHash('sha256');
   let size = 0;
   try {
-    for await (const chunk of input.pipe(decompressor)) {
+    const unpacked: AsyncIterable<Buffer> = input.pipe(decompressor);
+    const chunks = blob.filter === undefined ? unpacked : undoBranchFilter(unpacked, blob.filter);
+    for await (const chunk of chunks) {
       size += chunk.length;
       if (size > blob.raw) throw damaged('a blob unpacks to more than its index says', at);
       hash.update(chunk);
