@@ -337,11 +337,19 @@ describe.each(FOREIGN)("on $name's kernel", ({ name, arch }) => {
         start('/single');
         start('/single');
       }
-      const { results, pageSize } = await runOnKernel(
+      const { results: first, pageSize } = await runOnKernel(
         name,
         files,
         runs.map(({ command }) => command),
       );
+      const results = [...first];
+      // A busy machine may use up the time of a start under a simulated CPU: once more, alone.
+      for (const [index, result] of first.entries()) {
+        const command = runs[index]?.command;
+        if (result.status !== -1 || command === undefined) continue;
+        const again = await runOnKernel(name, files, [command]);
+        if (again.results[0]) results[index] = again.results[0];
+      }
       expect(pageSize).toBe(arch === 'ppc64le' ? 65536 : 4096);
       const [hello] = RUNNING_CASES;
       const faults = runs.flatMap(({ guest, command }, index) => {
