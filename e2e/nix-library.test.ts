@@ -259,7 +259,13 @@ const lackingStore = lacking ?? notRoot('a store at /nix');
 
 test.skipIf(lackingStore)(named('the template', lackingStore), async () => {
   // Nix 2.8 finds templates only in a store that lies at its usual place.
-  const script = 'mkdir -p /nix && mount -t tmpfs tmpfs /nix && exec "$@"';
+  const script = `
+    [ -d /nix ] || { made=1; mkdir /nix; }
+    mount -t tmpfs tmpfs /nix && "$@"
+    status=$?
+    umount /nix
+    [ -z "$made" ] || rmdir /nix
+    exit $status`;
   const unshared = (args: readonly string[]) =>
     nixIn(root)('unshare', ['--mount', 'sh', '-c', script, 'sh', ...args], {
       cwd: project,

@@ -1,11 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { parseNixSigningKey } from './signing-key.ts';
-import { nixMissing } from './testing/nix-command.ts';
+import { nixMissing, runNix } from './testing/nix-command.ts';
 
 test.skipIf(nixMissing)(
   `keys that Nix made are read, and sign (${nixMissing ?? 'nix-store'})`,
@@ -14,7 +13,7 @@ test.skipIf(nixMissing)(
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const secret = path.join(folder, 'secret');
     const pub = path.join(folder, 'public');
-    spawnSync('nix-store', ['--generate-binary-cache-key', 'test.example-1', secret, pub]);
+    runNix(folder, 'nix-store', ['--generate-binary-cache-key', 'test.example-1', secret, pub]);
     const key = parseNixSigningKey(`${readFileSync(secret, 'utf8')}\n`);
     expect(key).toMatchObject({ name: 'test.example-1', publicKey: readFileSync(pub, 'utf8') });
     const [name, signature] = key.sign('1;text').split(':') as [string, string];
