@@ -7,7 +7,6 @@ import { UportError } from '@uport/errors';
 import { type FatElfRecord, readFatElf } from '@uport/fatelf';
 import { archOfElf } from '../model/arch.ts';
 import { sha256Digest } from '../model/digest.ts';
-import { undoBranchFilter } from './branch-filter.ts';
 import { streamSource } from './byte-streams.ts';
 import {
   FOOTER_SIZE,
@@ -149,9 +148,7 @@ export async function* readBlob(
   const hash = createHash('sha256');
   let size = 0;
   try {
-    const unpacked: AsyncIterable<Buffer> = input.pipe(decompressor);
-    const chunks = blob.filter === undefined ? unpacked : undoBranchFilter(unpacked, blob.filter);
-    for await (const chunk of chunks) {
+    for await (const chunk of input.pipe(decompressor)) {
       size += chunk.length;
       if (size > blob.raw) throw damaged('a blob unpacks to more than its index says', at);
       hash.update(chunk);

@@ -12,7 +12,6 @@ import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { BytePath, FileEntry } from '../model/payload-tree.ts';
 import type { PinnedFile, Plan } from '../plan/plan.ts';
 import { temporaryName } from '../store/temporary.ts';
-import { applyBranchFilter, type BranchFilter, branchFilterFor } from './branch-filter.ts';
 import {
   encodeFooter,
   encodeIndex,
@@ -24,7 +23,6 @@ import {
   type PayloadNode,
   payloadId,
 } from './payload-index.ts';
-import { STAGE0_BLOCK } from './stage0.ts';
 
 /** zstd's level, when nothing else is said. */
 export const DEFAULT_LEVEL = 19;
@@ -110,10 +108,10 @@ class PayloadWriter {
   async write(plan: Plan, programs: readonly ProgramName[]): Promise<PayloadIndex> {
     const blobs: PayloadBlob[] = [];
     const numbers = new Map<Digest, number>();
-    const blobOf = async (pin: PinnedFile, host: string, label: string): Promise<number> => {
+    const blobOf = async (pin: PinnedFile, label: string): Promise<number> => {
       const known = numbers.get(pin.digest);
       if (known !== undefined) return known;
-      const number = blobs.push(await this.#packedFile(pin, branchFilterFor(host), label)) - 1;
+      const number = blobs.push(await this.#packedFile(pin, label)) - 1;
       numbers.set(pin.digest, number);
       return number;
     };
@@ -128,7 +126,7 @@ class PayloadWriter {
         emulators.push({
           guest: emulator.guest,
           elf,
-          blob: await blobOf(emulator, host.host, label),
+          blob: await blobOf(emulator, label),
           args: [],
         });
       }
@@ -136,7 +134,7 @@ class PayloadWriter {
       const builds = host.way === 'native' ? host.slices : [];
       if (builds.length > MAX_SLICES) throw tooManySlices(host.host, builds.length);
       for (const { path: place, file } of builds) {
-        const blob = await blobOf(file, host.host, `Packing the slice for ${host.host}`);
+        const blob = await blobOf(file, `Packing the slice for ${host.host}`);
         slices.push({ blob, path: place });
       }
       hosts.push({
@@ -160,9 +158,6 @@ class PayloadWriter {
   async finish(index: PayloadIndex): Promise<{ digest: Digest; size: number; id: string }> {
     const text = encodeIndex(index);
     const digest = indexDigest(text);
-    // The script copies a launcher in whole blocks; the last one must not reach to the footer.
-    if (this.#offset < STAGE0_BLOCK)
-      await this.#append([Buffer.alloc(STAGE0_BLOCK - this.#offset)]);
     const indexOffset = this.#offset;
     const bytes = Buffer.from(text, 'latin1');
     await this.#append(compressed([bytes], DEFAULT_LEVEL, bytes.length));
@@ -193,34 +188,23 @@ class PayloadWriter {
   }
 
   /** A file as a frame of its own; the frame is kept in the store, since emulators come again and again. */
-  async #packedFile(
-    pin: PinnedFile,
-    filter: BranchFilter | undefined,
-    label: string,
-  ): Promise<PayloadBlob> {
+  async #packedFile(pin: PinnedFile, label: string): Promise<PayloadBlob> {
     const { store, progress, signal } = this.#context;
     const level = this.#level ?? DEFAULT_LEVEL;
-    const key = `zstd-frames/${pin.digest} level ${level} window ${WINDOW_LOG} branches ${filter ?? 'none'} zstd ${process.versions.zstd}`;
+    const key = `zstd-frames/${pin.digest} level ${level} window ${WINDOW_LOG} zstd ${process.versions.zstd}`;
     const kept = (await store.lookup(key)) as { digest: Digest } | undefined;
     let frame = kept && store.locate(kept.digest);
     if (frame === undefined) {
       const task = progress.start(label, pin.size, 'bytes');
       const source = this.#verified(pin, label, (n) => task.advance(n));
-      const code = filter === undefined ? source : applyBranchFilter(source, filter);
-      const put = await store.put(compressed(code, level, pin.size), { signal });
+      const put = await store.put(compressed(source, level, pin.size), { signal });
       task.done();
       await store.record(key, { digest: put.digest });
       frame = store.pathOf(put.digest);
     }
     const offset = this.#offset;
     await this.#append(createReadStream(frame, { highWaterMark: 1 << 20 }));
-    return {
-      offset,
-      stored: this.#offset - offset,
-      raw: pin.size,
-      digest: pin.digest,
-      ...(filter !== undefined && { filter }),
-    };
+    return { offset, stored: this.#offset - offset, raw: pin.size, digest: pin.digest };
   }
 
   async #tree(plan: Plan): Promise<PayloadBlob> {
