@@ -324,6 +324,7 @@ class IndexParser {
       mask: this.#number(mask, 0xffffffff),
       value: this.#number(value, 0xffffffff),
     };
+    if ((flags.value & ~flags.mask) !== 0) throw this.#fault('has flags outside their mask');
     return {
       guest,
       elf: {

@@ -1,6 +1,7 @@
 /** Where the container begins in a universal file: after the script and its padding. */
 export const STAGE0_SIZE = 8192;
-const BLOCK = 4096;
+/** What the script copies in, in bytes. */
+export const STAGE0_BLOCK = 4096;
 
 /** What the script begins with. */
 export const STAGE0_START = '#!/bin/sh\n# One program for every CPU, made by uport.';
@@ -39,8 +40,8 @@ export function stage0Knows(host: string): boolean {
  */
 export function stage0(id: string, records: readonly Stage0Record[]): Buffer {
   const cases = records.map(({ host, offset, size }) => {
-    const skip = offset / BLOCK;
-    const count = Math.ceil(size / BLOCK);
+    const skip = offset / STAGE0_BLOCK;
+    const count = Math.ceil(size / STAGE0_BLOCK);
     return `${PATTERNS[host]}) UPORT_h=${host} UPORT_s=${skip} UPORT_n=${count};;`;
   });
   const script = `${STAGE0_START} Below this script lie a FatELF container and its payload.
@@ -70,7 +71,7 @@ elif [ ! -d "$UPORT_c" ]; then UPORT_w='cannot be made'
 elif [ ! -O "$UPORT_c" ]; then UPORT_w='belongs to somebody else'
 elif [ ! -w "$UPORT_c" ]; then UPORT_w='cannot be written'
 elif [ -x "$UPORT_l" ] && [ "$UPORT_c/$UPORT_i/manifest" -nt "$UPORT_l" ] && [ -O "$UPORT_l" ]; then exec "$UPORT_l" --unpacked "$UPORT_0" "$0" "$@"
-elif ! (umask 077; set -C; dd if="$UPORT_0" bs=${BLOCK} skip=$UPORT_s count=$UPORT_n >"$UPORT_t") 2>/dev/null; then UPORT_w='cannot be written, or is full'
+elif ! (umask 077; set -C; dd if="$UPORT_0" bs=${STAGE0_BLOCK} skip=$UPORT_s count=$UPORT_n >"$UPORT_t") 2>/dev/null; then UPORT_w='cannot be written, or is full'
 elif ! chmod 700 "$UPORT_t" || ! "$UPORT_t" --probe 2>/dev/null; then UPORT_w='is full, or mounted noexec'
 else exec "$UPORT_t" --unpack "$UPORT_0" "$0" "$@"
 fi

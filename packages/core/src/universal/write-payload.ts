@@ -23,6 +23,7 @@ import {
   type PayloadNode,
   payloadId,
 } from './payload-index.ts';
+import { STAGE0_BLOCK } from './stage0.ts';
 
 /** zstd's level, when nothing else is said. */
 export const DEFAULT_LEVEL = 19;
@@ -158,6 +159,9 @@ class PayloadWriter {
   async finish(index: PayloadIndex): Promise<{ digest: Digest; size: number; id: string }> {
     const text = encodeIndex(index);
     const digest = indexDigest(text);
+    // The script copies a launcher in whole blocks; the last one must not reach to the footer.
+    if (this.#offset < STAGE0_BLOCK)
+      await this.#append([Buffer.alloc(STAGE0_BLOCK - this.#offset)]);
     const indexOffset = this.#offset;
     const bytes = Buffer.from(text, 'latin1');
     await this.#append(compressed([bytes], DEFAULT_LEVEL, bytes.length));
