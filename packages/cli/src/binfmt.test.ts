@@ -156,11 +156,13 @@ describe.skipIf(missing || process.arch === 'riscv64')('exec', () => {
     ];
     expect(glued.map((one) => one.stderr)).toEqual(['', '']);
     const commands = [
+      // Nothing of it may stay in the machine's own caches.
+      `export UPORT_CACHE_DIR=${at(`${who.replaceAll(' ', '-')}-unpacked`)}`,
       'dist/nqueens.fatelf 4 | tail -n1',
       'dist/nqueens.fatelf x 2>&1; echo $?',
       './mine.fat 4; echo mine $?',
       'PATH=$PWD:$PATH; foreign.fat 1',
-      'env -i HOME=$HOME ./foreign.fat 1',
+      'env -i UPORT_CACHE_DIR=$UPORT_CACHE_DIR ./foreign.fat 1',
     ].join('\n');
     const ran = uport(
       prefix,
