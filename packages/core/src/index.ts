@@ -22,6 +22,7 @@ export {
   type ValidateArtifactOptions,
   validateArtifact,
 } from './inspect/validate-artifact.ts';
+export { makeFolder } from './make-folder.ts';
 export * from './model/arch.ts';
 export * from './model/byte-path.ts';
 export * from './model/content.ts';

@@ -34,7 +34,11 @@ export default class Build extends BaseCommand {
   ];
 
   static override args = {
-    input: Args.string({ description: 'an ELF program or a folder', required: true }),
+    input: Args.string({
+      ignoreStdin: true,
+      description: 'an ELF program or a folder',
+      required: true,
+    }),
   };
 
   static override flags = {

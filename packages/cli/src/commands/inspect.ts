@@ -24,6 +24,7 @@ export default class Inspect extends BaseCommand {
 
   static override args = {
     file: Args.string({
+      ignoreStdin: true,
       description: 'an ELF file, a universal or FatELF file, or an OCI image layout folder',
       required: true,
     }),

@@ -19,7 +19,7 @@ export default class Matrix extends BaseCommand {
   ];
 
   static override args = {
-    guest: Args.string({ description: 'one guest CPU; default: all' }),
+    guest: Args.string({ ignoreStdin: true, description: 'one guest CPU; default: all' }),
   };
 
   static override flags = { host: hostFlag() };

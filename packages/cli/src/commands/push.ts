@@ -13,8 +13,12 @@ export default class Push extends BaseCommand {
   static override examples = ['<%= config.bin %> push dist/oci registry.example/team/app:1.0'];
 
   static override args = {
-    layout: Args.string({ description: 'an OCI image layout folder', required: true }),
-    reference: Args.string({ description: 'REGISTRY/REPO:TAG', required: true }),
+    layout: Args.string({
+      ignoreStdin: true,
+      description: 'an OCI image layout folder',
+      required: true,
+    }),
+    reference: Args.string({ ignoreStdin: true, description: 'REGISTRY/REPO:TAG', required: true }),
   };
 
   static override flags = { ...pushFlags };

@@ -15,6 +15,7 @@ export default class Validate extends BaseCommand {
 
   static override args = {
     artifact: Args.string({
+      ignoreStdin: true,
       description: 'an OCI image layout folder, a universal or a FatELF file',
       required: true,
     }),

@@ -1,11 +1,12 @@
 // Registrations of the whole system; writing them needs root.
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmod, copyFile, mkdir, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { UportError } from '@uport/errors';
+import { makeFolder } from '../make-folder.ts';
 import { ARCHES, type Arch } from '../model/arch.ts';
 import type { EmulatorSearch } from '../run/emulator-program.ts';
 import { hostArch } from '../run/host-arch.ts';
@@ -50,7 +51,7 @@ export async function registerBinfmt(
   const interpreters = await findInterpreters(subjects, host, options);
   const flags = keepsArgv0(os.release()) ? 'FP' : 'F';
   const registrations: BinfmtRegistration[] = [];
-  await writing(prefix, () => mkdir(prefix, { recursive: true, mode: 0o755 }));
+  await makeFolder(prefix);
   for (const { guest, file } of interpreters) {
     const place = path.join(prefix, binfmtInterpreterName(guest));
     await replaceFile(place, 0o755, (temporary) => copyFile(file, temporary));

@@ -1,10 +1,11 @@
 // A binary cache in a folder: nix-cache-info, a .narinfo for each store path, and compressed NARs.
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
-import { chmod, mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { constants, createZstdCompress } from 'node:zlib';
+import { makeFolder } from '../make-folder.ts';
 import { temporaryName } from '../store/temporary.ts';
 import { systemError } from '../system-error.ts';
 import { formatNixHash, type NixHash } from './hash.ts';
@@ -44,7 +45,7 @@ export async function addToBinaryCache(
   options: BinaryCacheOptions,
 ): Promise<{ readonly narinfo: string; readonly fileSize: number }> {
   try {
-    await mkdir(path.join(folder, 'nar'), { recursive: true });
+    await makeFolder(path.join(folder, 'nar'));
     const { hash, size } = await compress(folder, object, options);
     const text = narinfo(object, { hash, size }, options.key);
     const file = path.join(folder, `${parseStorePath(object.storePath).hash}.narinfo`);

@@ -24,8 +24,8 @@ export default class BinfmtExec extends BaseCommand {
   static override strict = false;
 
   static override args = {
-    command: Args.string({ description: 'the command; default: $SHELL' }),
-    args: Args.string({ description: 'its arguments' }),
+    command: Args.string({ ignoreStdin: true, description: 'the command; default: $SHELL' }),
+    args: Args.string({ ignoreStdin: true, description: 'its arguments' }),
   };
 
   static override flags = {

@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Flags } from '@oclif/core';
 import {
@@ -9,6 +9,7 @@ import {
   DEFAULT_BINFMT_PREFIX,
   foreignSubjects,
   hostArch,
+  makeFolder,
   parseBinfmtFormat,
 } from '@uport/core';
 import { BaseCommand } from '../../base-command.ts';
@@ -70,7 +71,7 @@ export default class BinfmtPrint extends BaseCommand {
       for (const { text } of files) this.log(text.trimEnd());
       return files;
     }
-    await mkdir(flags.out, { recursive: true });
+    await makeFolder(flags.out);
     for (const { name, text } of files) {
       const file = path.join(flags.out, name);
       const temporary = path.join(flags.out, `.${name}.${process.pid}.tmp`);
