@@ -6,6 +6,7 @@ import { UportError } from '@uport/errors';
 import { extractFatElf, readFatElf } from '@uport/fatelf';
 import { type Arch, archOfElf } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
+import { placeOf } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import type { PayloadEntry } from '../model/payload-tree.ts';
 import type { NativeSlice, PinnedFile } from '../plan/plan.ts';
@@ -75,11 +76,13 @@ async function takeApart(
   name: string,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<Arch, PinnedFile>> {
-  const place = app.content.locate(digest);
-  if (place === undefined) throw new TypeError(`${name} is not at hand`);
-  const file = await open(place, 'r');
+  const located = app.content.locate(digest);
+  if (located === undefined) throw new TypeError(`${name} is not at hand`);
+  const place = placeOf(located);
+  const file = await open(place.file, 'r');
   try {
-    const source = fileSource(file, (await file.stat()).size);
+    const whole = fileSource(file, (await file.stat()).size);
+    const source = place.size === undefined ? whole : partOf(whole, place.offset, place.size);
     if (await isUniversal(source)) return new Map();
     const { records } = await readFatElf(source);
     const found = new Map<Arch, number>();

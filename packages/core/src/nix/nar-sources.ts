@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { UportError } from '@uport/errors';
 import { displayBytes } from '../model/byte-path.ts';
-import type { ContentSource } from '../model/content.ts';
+import { type ContentSource, placeOf } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import type { FileEntry, PayloadEntry, PayloadTree } from '../model/payload-tree.ts';
 import { systemError } from '../system-error.ts';
@@ -72,8 +72,8 @@ async function* contentOf(
   entry: FileEntry,
   content: ContentSource,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const file = content.locate(entry.digest);
-  if (file === undefined) {
+  const located = content.locate(entry.digest);
+  if (located === undefined) {
     throw new UportError({
       code: 'UPORT_CONTENT_MISSING',
       category: 'input',
@@ -81,8 +81,9 @@ async function* contentOf(
       hint: 'plan the app again, so that its files are found',
     });
   }
+  const { file, offset, size } = placeOf(located);
   const hash = createHash('sha256');
-  for await (const bytes of readChunks(file, entry.size, 0)) {
+  for await (const bytes of readChunks(file, entry.size, 0, size === undefined ? null : offset)) {
     hash.update(bytes);
     yield bytes;
   }
@@ -143,15 +144,17 @@ async function* readChunks(
   file: string | Buffer,
   size: number,
   flags: number,
+  start: number | null = null,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const fd = await openFile(file, flags).catch((error: unknown) => {
     throw systemError(error, displayBytes(Buffer.from(file).toString('latin1')));
   });
   try {
     for (let left = size; ; ) {
-      // One byte more than expected shows a file that has grown.
-      const chunk = Buffer.allocUnsafe(Math.min(Math.max(left, 0) + 1, READ_SIZE));
-      const got = await readInto(fd, chunk);
+      // One byte more than expected shows a file that has grown; a part of a file ends where it ends.
+      const wanted = start === null ? Math.max(left, 0) + 1 : left;
+      const chunk = Buffer.allocUnsafe(Math.min(wanted, READ_SIZE));
+      const got = await readInto(fd, chunk, start === null ? null : start + size - left);
       if (got === 0) return;
       left -= got;
       yield chunk.subarray(0, got);
@@ -181,9 +184,11 @@ function openFile(file: string | Buffer, flags: number): Promise<number> {
   });
 }
 
-function readInto(fd: number, into: Buffer): Promise<number> {
+function readInto(fd: number, into: Buffer, place: number | null): Promise<number> {
   return new Promise((resolve, reject) => {
-    fs.read(fd, into, 0, into.length, null, (error, got) => (error ? reject(error) : resolve(got)));
+    fs.read(fd, into, 0, into.length, place, (error, got) =>
+      error ? reject(error) : resolve(got),
+    );
   });
 }
 

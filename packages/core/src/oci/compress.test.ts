@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import zlib from 'node:zlib';
 import { expect, test } from 'vitest';
+import type { TarEntry } from '../tar/tar-blocks.ts';
 import {
   type Compression,
   createCompressor,
@@ -14,7 +15,6 @@ import {
 import { layerDecoder } from './decompress.ts';
 import { writeLayer } from './layer-writer.ts';
 import { OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from './media-types.ts';
-import type { TarEntry } from './tar-blocks.ts';
 import { sampleBytes } from './testing/sample-plan.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'uport-compress-'));

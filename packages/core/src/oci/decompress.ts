@@ -2,7 +2,7 @@
 import { PassThrough, pipeline, Readable, type Transform } from 'node:stream';
 import zlib from 'node:zlib';
 import { UportError } from '@uport/errors';
-import { byteReader } from './byte-reader.ts';
+import { byteReader } from '../tar/byte-reader.ts';
 import { DOCKER_LAYER_GZIP, OCI_LAYER_GZIP, OCI_LAYER_TAR, OCI_LAYER_ZSTD } from './media-types.ts';
 import { zstdFrames } from './zstd-frames.ts';
 

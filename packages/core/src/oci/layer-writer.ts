@@ -6,8 +6,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { freeBytes } from '../memory.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { ProgressTask } from '../model/progress.ts';
+import { type TarEntry, tarBlocks } from '../tar/tar-blocks.ts';
 import type { BlockCompressor } from './compress.ts';
-import { type TarEntry, tarBlocks } from './tar-blocks.ts';
 
 /** What a manifest and a config say about a layer. */
 export interface Layer {

@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { ociEmitter } from '../emitters/oci/index.ts';
+import { type TarEntry, tarBlocks } from '../tar/tar-blocks.ts';
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER_TAR, OCI_MANIFEST } from './media-types.ts';
-import { type TarEntry, tarBlocks } from './tar-blocks.ts';
 import { samplePlan } from './testing/sample-plan.ts';
 import { unpackPlatform } from './unpack.ts';
 

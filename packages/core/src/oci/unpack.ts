@@ -22,12 +22,12 @@ import { type OciPlatform, platformName } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
 import { temporaryName } from '../store/temporary.ts';
+import { byteReader } from '../tar/byte-reader.ts';
+import { readTar, type TarMember } from '../tar/tar-reader.ts';
 import { blobPath, openOrdinary, type ReadTally, readPieces } from './blob-file.ts';
-import { byteReader } from './byte-reader.ts';
 import { layerDecoder } from './decompress.ts';
 import type { Descriptor } from './documents.ts';
 import { blobName, type Layout, type LayoutImage, readLayout } from './layout.ts';
-import { readTar, type TarMember } from './tar-reader.ts';
 
 export interface UnpackOptions {
   /** Which image of the layout; needed when it holds several. */

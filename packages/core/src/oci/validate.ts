@@ -6,8 +6,9 @@ import { UportError } from '@uport/errors';
 import { displayBytes } from '../model/byte-path.ts';
 import { type Digest, parseDigest } from '../model/digest.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
+import { byteReader } from '../tar/byte-reader.ts';
+import { readTar } from '../tar/tar-reader.ts';
 import { blobPath, openOrdinary, type ReadTally, readPieces } from './blob-file.ts';
-import { byteReader } from './byte-reader.ts';
 import { layerDecoder } from './decompress.ts';
 import type { Descriptor, PlatformView } from './documents.ts';
 import type { Fault, Report } from './fault.ts';
@@ -20,7 +21,6 @@ import {
   OCI_LAYER_ZSTD,
   OCI_MANIFEST,
 } from './media-types.ts';
-import { readTar } from './tar-reader.ts';
 
 export interface ValidateOptions {
   readonly signal?: AbortSignal;

@@ -1,6 +1,6 @@
 // Finds where the frames of a zstd stream (RFC 8878, section 3.1) begin and end, without decoding.
 import { UportError } from '@uport/errors';
-import type { ByteReader } from './byte-reader.ts';
+import type { ByteReader } from '../tar/byte-reader.ts';
 
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;

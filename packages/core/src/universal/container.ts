@@ -4,6 +4,7 @@ import { UportError } from '@uport/errors';
 import { type FatElfImage, glueFatElf } from '@uport/fatelf';
 import { fileSource } from '../app/file-source.ts';
 import type { EmitContext } from '../emitters/emitter.ts';
+import { placeOf } from '../model/content.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { WrittenPayload } from './write-payload.ts';
 
@@ -43,7 +44,7 @@ export async function withParts<T>(
           hint: 'install @uport/launcher again',
         });
       }
-      launchers.push({ host, source: await openSource(file, launcher.size) });
+      launchers.push({ host, source: await openSource(placeOf(file).file, launcher.size) });
     }
     return await use(launchers, await openSource(payload.file, payload.size));
   } finally {

@@ -8,6 +8,7 @@ import { UportError } from '@uport/errors';
 import type { EmitContext } from '../emitters/emitter.ts';
 import { parseArch } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
+import { placeOf, rangeOf } from '../model/content.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { BytePath, FileEntry } from '../model/payload-tree.ts';
 import type { PinnedFile, Plan } from '../plan/plan.ts';
@@ -248,8 +249,8 @@ class PayloadWriter {
     advance: (bytes: number) => void,
   ): AsyncGenerator<Buffer> {
     const { content, signal } = this.#context;
-    const file = content.locate(pin.digest);
-    if (file === undefined) {
+    const located = content.locate(pin.digest);
+    if (located === undefined) {
       throw new UportError({
         code: 'UPORT_CONTENT_MISSING',
         category: 'input',
@@ -257,8 +258,11 @@ class PayloadWriter {
         hint: 'build again: the store may have been cleared meanwhile',
       });
     }
+    if (pin.size === 0) return;
+    const place = placeOf(located);
     const hash = createHash('sha256');
-    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 18, signal })) {
+    const range = { ...rangeOf(place), highWaterMark: 1 << 18, signal };
+    for await (const chunk of createReadStream(place.file, range)) {
       hash.update(chunk);
       advance(chunk.length);
       yield chunk as Buffer;
@@ -269,7 +273,7 @@ class PayloadWriter {
         category: 'input',
         message: `${name} changed while it was packed`,
         hint: 'build again when nothing writes to it',
-        file: String(file),
+        file: String(place.file),
       });
     }
   }

@@ -6,8 +6,8 @@ import { parseDigest } from '../../model/digest.ts';
 import { openOrdinary, type ReadTally, readPieces } from '../../oci/blob-file.ts';
 import type { Compression } from '../../oci/compress.ts';
 import type { Layer } from '../../oci/layer-writer.ts';
-import type { TarEntry } from '../../oci/tar-blocks.ts';
 import type { Store } from '../../store/store.ts';
+import type { TarEntry } from '../../tar/tar-blocks.ts';
 
 export interface LayerInputs {
   readonly compression: Compression;

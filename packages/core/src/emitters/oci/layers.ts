@@ -5,8 +5,8 @@ import { parseArch } from '../../model/arch.ts';
 import { displayBytes } from '../../model/byte-path.ts';
 import type { ContentSource } from '../../model/content.ts';
 import type { BytePath, PayloadEntry } from '../../model/payload-tree.ts';
-import type { TarContent, TarEntry } from '../../oci/tar-blocks.ts';
 import type { HostPlan, NativeSlice, PinnedFile, Plan } from '../../plan/plan.ts';
+import type { TarContent, TarEntry } from '../../tar/tar-blocks.ts';
 
 /** A layer that is still to be written. */
 export interface LayerPlan {

@@ -3,14 +3,20 @@ import { createHash, hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { UportError } from '@uport/errors';
 import { displayBytes } from '../model/byte-path.ts';
+import { type ContentPlace, placeOf } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
-import { encodeTarHeader, padding, TAR_BLOCK } from './tar-header.ts';
+import {
+  type DeviceNumber,
+  encodeTarHeader,
+  padding,
+  TAR_BLOCK,
+  type Xattrs,
+} from './tar-header.ts';
 
 /** Where a file's bytes come from. */
 export type TarContent =
   | {
-      /** A path, as raw bytes where it is not UTF-8. */
-      readonly file: string | Buffer;
+      readonly file: ContentPlace;
       /** What the bytes must be. */
       readonly digest: Digest;
     }
@@ -20,6 +26,13 @@ interface TarEntryBase {
   /** Bytes as Latin-1, relative, no trailing slash. */
   readonly path: string;
   readonly mode: number;
+  /** Default: 0. */
+  readonly uid?: number;
+  /** Default: 0. */
+  readonly gid?: number;
+  /** Whole seconds since 1970. Default: that of all entries. */
+  readonly mtime?: number;
+  readonly xattrs?: Xattrs;
 }
 
 export type TarEntry = TarEntryBase &
@@ -27,10 +40,12 @@ export type TarEntry = TarEntryBase &
     | { readonly type: 'directory' }
     | { readonly type: 'file'; readonly size: number; readonly content: TarContent }
     | { readonly type: 'symlink' | 'hardlink'; readonly target: string }
+    | { readonly type: 'characterDevice' | 'blockDevice'; readonly device: DeviceNumber }
+    | { readonly type: 'fifo' }
   );
 
 export interface TarOptions {
-  /** Seconds since 1970, of every entry. */
+  /** Seconds since 1970, of every entry that has none of its own. */
   readonly mtime: number;
   readonly blockSize: number;
   /** An empty block of `blockSize` bytes. */
@@ -38,7 +53,7 @@ export interface TarOptions {
 }
 
 /**
- * The archive in blocks of `blockSize` bytes, the last one shorter. Owners are 0:0.
+ * The archive in blocks of `blockSize` bytes, the last one shorter.
  *
  * Files are read by synchronous calls of at most a block each: thousands of small files cost four
  * times as much through the thread pool, which is busy compressing. The caller gives the event loop
@@ -60,11 +75,13 @@ export function* tarBlocks(
         type: entry.type,
         path: entry.path,
         mode: entry.mode,
-        uid: 0,
-        gid: 0,
+        uid: entry.uid ?? 0,
+        gid: entry.gid ?? 0,
         size,
-        mtime,
+        mtime: entry.mtime ?? mtime,
         ...('target' in entry && { target: entry.target }),
+        ...('device' in entry && { device: entry.device }),
+        ...(entry.xattrs && { xattrs: entry.xattrs }),
       }),
     );
     if (entry.type !== 'file') continue;
@@ -95,25 +112,27 @@ export function* tarBlocks(
   function* stream(
     path: string,
     size: number,
-    content: { readonly file: string | Buffer; readonly digest: Digest },
+    content: { readonly file: ContentPlace; readonly digest: Digest },
   ): Generator<Buffer, void, undefined> {
+    const { file, offset, size: length } = placeOf(content.file);
     // O_NONBLOCK: should a FIFO stand there now, it must not wait for a writer.
-    const fd = openSync(content.file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = fstatSync(fd);
-      if (!stat.isFile() || stat.size !== size) throw changed(path, content.file);
+      if (!stat.isFile() || (length ?? stat.size) !== size) throw changed(path, file);
       // Most files fit into what is left of the block.
       const whole = size < blockSize - used ? block.subarray(used, used + size) : undefined;
       const running = whole ? undefined : createHash('sha256');
       for (let left = size; left > 0; ) {
-        const got = readSync(fd, block, used, Math.min(left, blockSize - used), null);
-        if (got === 0) throw changed(path, content.file);
+        const wanted = Math.min(left, blockSize - used);
+        const got = readSync(fd, block, used, wanted, offset + size - left);
+        if (got === 0) throw changed(path, file);
         running?.update(block.subarray(used, used + got));
         left -= got;
         yield* advance(got);
       }
       const hex = whole ? hash('sha256', whole, 'hex') : running?.digest('hex');
-      if (`sha256:${hex}` !== content.digest) throw changed(path, content.file);
+      if (`sha256:${hex}` !== content.digest) throw changed(path, file);
     } finally {
       closeSync(fd);
     }

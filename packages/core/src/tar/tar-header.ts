@@ -30,7 +30,21 @@ export interface TarHeader {
   readonly mtime: number;
   /** Of a link: bytes as Latin-1. */
   readonly target?: string;
+  /** Of a device. */
+  readonly device?: DeviceNumber;
+  /** Extended attributes, such as `security.capability`: bytes as Latin-1. */
+  readonly xattrs?: Xattrs;
 }
+
+export interface DeviceNumber {
+  readonly major: number;
+  readonly minor: number;
+}
+
+export type Xattrs = Readonly<Record<string, string>>;
+
+/** How pax records name an extended attribute, as GNU tar, bsdtar and container engines do. */
+export const XATTR_KEY = 'SCHILY.xattr.';
 
 const NAME = 100;
 const PREFIX = 155;
@@ -64,8 +78,16 @@ export function encodeTarHeader(header: TarHeader): Buffer {
     size: number('size', header.size, 11),
     mtime: number('mtime', header.mtime, 11),
   };
+  for (const [key, value] of Object.entries(header.xattrs ?? {}).sort(byName)) {
+    pax.push([XATTR_KEY + key, value]);
+  }
+  const { device } = header;
   const block = ustar({
     ...numbers,
+    ...(device && {
+      devmajor: number('SCHILY.devmajor', device.major, 7),
+      devminor: number('SCHILY.devminor', device.minor, 7),
+    }),
     name,
     prefix,
     mode: header.mode.toString(8).padStart(7, '0'),
@@ -120,6 +142,12 @@ interface UstarFields {
   readonly mtime: string;
   readonly type: string;
   readonly target: string;
+  readonly devmajor?: string;
+  readonly devminor?: string;
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : 1;
 }
 
 function ustar(fields: UstarFields): Buffer {
@@ -134,6 +162,8 @@ function ustar(fields: UstarFields): Buffer {
   block.write(fields.type, 156, 1, 'latin1');
   block.write(fields.target, 157, NAME, 'latin1');
   block.write('ustar\x0000', 257, 8, 'latin1');
+  if (fields.devmajor !== undefined) block.write(fields.devmajor, 329, 7, 'latin1');
+  if (fields.devminor !== undefined) block.write(fields.devminor, 337, 7, 'latin1');
   block.write(fields.prefix, 345, PREFIX, 'latin1');
   block.write(`${checksum(block).unsigned.toString(8).padStart(6, '0')}\0 `, 148, 8, 'latin1');
   return block;
@@ -154,7 +184,7 @@ function checksum(block: Buffer): { unsigned: number; signed: number } {
 
 /** What one header block says by itself, before pax and GNU extensions. */
 export interface RawTarHeader {
-  /** The type flag: TAR_TYPES, `x` and `g` (pax), `L` and `K` (GNU long names), or others. */
+  /** The type flag: TAR_TYPES, `x` and `g` (pax), `L` and `K` (GNU long names), `S` (sparse), or others. */
   readonly flag: string;
   readonly name: string;
   readonly target: string;
@@ -163,6 +193,7 @@ export interface RawTarHeader {
   readonly gid: number;
   readonly size: number;
   readonly mtime: number;
+  readonly device: DeviceNumber;
 }
 
 /** @throws UportError UPORT_TAR_INVALID; undefined for the zero block that ends an archive. */
@@ -185,12 +216,24 @@ export function decodeTarHeader(block: Buffer, offset: number): RawTarHeader | u
     gid: octal(block, 116, 8, offset),
     size: octal(block, 124, 12, offset),
     mtime: octal(block, 136, 12, offset),
+    device: isDevice(block) ? deviceOf(block, offset) : { major: 0, minor: 0 },
   };
 }
 
-/** The records of a pax header. @throws UportError UPORT_TAR_INVALID */
-export function decodePax(bytes: Buffer, offset: number): Map<string, string> {
-  const records = new Map<string, string>();
+function isDevice(block: Buffer): boolean {
+  const flag = block[156];
+  return flag === 0x33 || flag === 0x34;
+}
+
+function deviceOf(block: Buffer, offset: number): DeviceNumber {
+  return { major: octal(block, 329, 8, offset), minor: octal(block, 337, 8, offset) };
+}
+
+export type PaxRecord = readonly [key: string, value: string];
+
+/** The records of a pax header, in their order: a key may come more than once. @throws UportError UPORT_TAR_INVALID */
+export function decodePax(bytes: Buffer, offset: number): PaxRecord[] {
+  const records: PaxRecord[] = [];
   let at = 0;
   while (at < bytes.length) {
     const space = bytes.indexOf(0x20, at);
@@ -209,7 +252,7 @@ export function decodePax(bytes: Buffer, offset: number): Map<string, string> {
     if (/^(path|linkpath)$/.test(key) && value.includes('\0')) {
       throw tarInvalid(`a pax ${key} holds a zero byte`, offset + at);
     }
-    records.set(key, value);
+    records.push([key, value]);
     at = end;
   }
   return records;
@@ -220,7 +263,7 @@ export function tarInvalid(message: string, offset: number): UportError {
     code: 'UPORT_TAR_INVALID',
     category: 'input',
     message,
-    hint: 'the layer is damaged; build or fetch it again',
+    hint: 'the archive is damaged; build or fetch it again',
     offset,
   });
 }
@@ -231,7 +274,8 @@ function text(block: Buffer, start: number, length: number): string {
   return end < 0 ? field : field.slice(0, end);
 }
 
-function octal(block: Buffer, start: number, length: number, offset: number): number {
+/** A number field: octal digits, or GNU's base 256. @throws UportError UPORT_TAR_INVALID */
+export function octal(block: Buffer, start: number, length: number, offset: number): number {
   const first = block[start] as number;
   if (first & 0x80) return base256(block.subarray(start, start + length), offset + start);
   const digits = text(block, start, length).trim();
