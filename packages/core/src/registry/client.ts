@@ -20,6 +20,8 @@ export interface ClientRequest {
   /** Begins the sentence of a fault, such as `pushing blob sha256:…`. */
   readonly doing: string;
   readonly largestAnswer?: number;
+  /** The answer's body is handed out as it comes. */
+  readonly streamAnswer?: boolean;
 }
 
 /** Requests for one repository: authorised, tried again, bounded. */
@@ -46,6 +48,8 @@ export function createClient(options: {
   readonly credentials: Credentials | undefined;
   readonly insecure: boolean;
   readonly signal: AbortSignal;
+  /** Default: `pull,push`. */
+  readonly access?: 'pull' | 'pull,push';
 }): RegistryClient {
   const { reference, credentials, insecure, signal } = options;
   const base = new URL(`${insecure ? 'http' : 'https'}://${reference.apiHost}/`);
@@ -56,7 +60,7 @@ export function createClient(options: {
     insecure,
     signal,
   });
-  const ownScopes = [`repository:${reference.repository}:pull,push`];
+  const ownScopes = [`repository:${reference.repository}:${options.access ?? 'pull,push'}`];
   const send = (request: ClientRequest) => {
     const attempt = () => sendOnce(request);
     return request.stream ? attempt() : withRetries(attempt, signal);
@@ -76,6 +80,7 @@ export function createClient(options: {
         signal,
         largestAnswer: request.largestAnswer ?? SMALL_ANSWER,
         noRedirect: request.stream !== undefined,
+        streamAnswer: request.streamAnswer ?? false,
         ...(request.headers ? { headers: request.headers } : {}),
         ...(body ? { body } : {}),
         ...(value === undefined ? {} : { authorization: { origin: base.origin, value } }),

@@ -1,4 +1,4 @@
-import type { UportError } from '@uport/errors';
+import { UportError } from '@uport/errors';
 import { printable, registryFault, urlForPeople } from './faults.ts';
 import { mayPass } from './retry.ts';
 
@@ -21,6 +21,8 @@ export interface HttpRequest {
   readonly insecure: boolean;
   /** Bytes of an answer that are read at most. */
   readonly largestAnswer: number;
+  /** The body of a 200 or 206 is handed out as it comes, however large. */
+  readonly streamAnswer?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -28,6 +30,8 @@ export interface HttpAnswer {
   readonly status: number;
   readonly headers: Headers;
   readonly body: Buffer;
+  /** In the place of `body`, when it was asked for. To be read to its end, or left early. */
+  readonly stream?: AsyncIterable<Uint8Array>;
   /** After redirects. */
   readonly url: URL;
 }
@@ -127,26 +131,65 @@ async function one(request: HttpRequest, url: URL): Promise<HttpAnswer> {
   }
   try {
     const response = await fetch(url, init);
+    if (request.streamAnswer && (response.status === 200 || response.status === 206)) {
+      const stream = streamOf(response, url, request.signal);
+      return { status: response.status, headers: response.headers, body: NOTHING, stream, url };
+    }
     const body = await readBounded(response, request.largestAnswer, url.host);
     return { status: response.status, headers: response.headers, body, url };
   } catch (error) {
     request.signal.throwIfAborted();
     if (bodyFault !== undefined) throw bodyFault;
     if ((error as { code?: unknown }).code === 'UPORT_REGISTRY_RESPONSE') throw error;
-    throw idle.signal.aborted
-      ? mayPass(
-          registryFault(
-            'UPORT_REGISTRY_UNREACHABLE',
-            `${url.host} was silent for ${IDLE / 1000} seconds`,
-            'try again later',
-          ),
-        )
-      : transportFault(error, url);
+    throw idle.signal.aborted ? silence(url) : transportFault(error, url);
   } finally {
     clearTimeout(timer);
     // A registry may answer early, with an error; the rest of the body is then of no use.
     if (sending) idle.abort();
   }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+async function* streamOf(
+  response: Response,
+  url: URL,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = response.body?.getReader();
+  if (!reader) return;
+  const idle = new AbortController();
+  const timer = setTimeout(() => {
+    idle.abort();
+    reader.cancel().catch(() => undefined);
+  }, IDLE);
+  let ended = false;
+  try {
+    for (;;) {
+      const piece = await reader.read();
+      timer.refresh();
+      if (idle.signal.aborted) throw silence(url);
+      ended = piece.done;
+      if (piece.done) return;
+      yield piece.value;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof UportError ? error : transportFault(error, url);
+  } finally {
+    clearTimeout(timer);
+    if (!ended) await reader.cancel().catch(() => undefined);
+  }
+}
+
+function silence(url: URL): UportError {
+  return mayPass(
+    registryFault(
+      'UPORT_REGISTRY_UNREACHABLE',
+      `${url.host} was silent for ${IDLE / 1000} seconds`,
+      'try again later',
+    ),
+  );
 }
 
 async function readBounded(response: Response, limit: number, host: string): Promise<Buffer> {

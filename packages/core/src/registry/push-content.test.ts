@@ -4,7 +4,7 @@ import { appendFile, cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type PushBlob, readBlob, readPushContent } from './push-content.ts';
+import { fileBlob, type PushBlob, readPushContent } from './push-content.ts';
 import { type LayoutFixture, writeLayout } from './testing/layout-fixture.ts';
 
 let dir: string;
@@ -110,27 +110,27 @@ describe('readPushContent', () => {
   });
 });
 
-describe('readBlob', () => {
+describe('a blob', () => {
   async function drain(blob: PushBlob): Promise<number> {
     let size = 0;
-    for await (const chunk of readBlob(blob, signal)) size += chunk.length;
+    for await (const chunk of blob.open(signal)) size += chunk.length;
     return size;
   }
 
   test('gives all bytes, or fails before the last ones', async () => {
     const blob = (await read()).blobs[0] as PushBlob;
     expect(await drain(blob)).toBe(blob.size);
-    const bytes = await readFile(blob.file);
+    const bytes = await readFile(fileOf(blob.digest));
     for (const at of [0, bytes.length - 1]) {
       const damaged = Buffer.from(bytes);
       damaged[at] = (damaged[at] ?? 0) ^ 1;
-      await writeFile(blob.file, damaged);
+      await writeFile(fileOf(blob.digest), damaged);
       let size = 0;
       const count = async () => {
-        for await (const chunk of readBlob(blob, signal)) size += chunk.length;
+        for await (const chunk of blob.open(signal)) size += chunk.length;
       };
       await expect(count()).rejects.toThrow(
-        expect.objectContaining({ code: 'UPORT_REGISTRY_LAYOUT', file: blob.file }),
+        expect.objectContaining({ code: 'UPORT_REGISTRY_LAYOUT', file: fileOf(blob.digest) }),
       );
       expect(size).toBeLessThan(blob.size);
     }
@@ -138,15 +138,15 @@ describe('readBlob', () => {
 
   test('notices a file that grew or shrank meanwhile', async () => {
     const blob = (await read()).blobs[0] as PushBlob;
-    await appendFile(blob.file, 'x');
+    await appendFile(fileOf(blob.digest), 'x');
     await expect(drain(blob)).rejects.toThrow(/size and digest/);
-    await truncate(blob.file, 5);
+    await truncate(fileOf(blob.digest), 5);
     await expect(drain(blob)).rejects.toThrow(/size and digest/);
   });
 
   test('an empty blob', async () => {
     const digest = `sha256:${createHash('sha256').digest('hex')}` as PushBlob['digest'];
     await writeFile(fileOf(digest), '');
-    expect(await drain({ digest, size: 0, file: fileOf(digest) })).toBe(0);
+    expect(await drain(fileBlob({ digest, size: 0, file: fileOf(digest) }))).toBe(0);
   });
 });

@@ -8,7 +8,20 @@ import { registryFault } from './faults.ts';
 export interface PushBlob {
   readonly digest: Digest;
   readonly size: number;
+  /** Reads it; fails before its end when the bytes are not those of its digest. */
+  open(signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** A blob that lies in a file of its own. */
+export interface BlobFile {
+  readonly digest: Digest;
+  readonly size: number;
   readonly file: string;
+}
+
+export function fileBlob(blob: BlobFile): PushBlob {
+  const { digest, size } = blob;
+  return { digest, size, open: (signal) => readBlob(blob, signal) };
 }
 
 export interface PushManifest {
@@ -55,7 +68,7 @@ export async function readPushContent(
       const file = blobPath(layout, digest);
       const known = blobs.get(digest);
       if (known && known.size !== size) throw layoutFault(`${digest} has two sizes`, file);
-      if (!known) blobs.set(digest, await checkSize({ digest, size, file }));
+      if (!known) blobs.set(digest, fileBlob(await checkSize({ digest, size, file })));
     }
     await add(descriptor, false);
   }
@@ -102,7 +115,7 @@ async function openBlob(file: string) {
 }
 
 /** Only the size; the digest is checked while the blob is sent. */
-async function checkSize(blob: PushBlob): Promise<PushBlob> {
+async function checkSize(blob: BlobFile): Promise<BlobFile> {
   const { handle, size } = await openBlob(blob.file);
   await handle.close();
   if (size === blob.size) return blob;
@@ -110,7 +123,7 @@ async function checkSize(blob: PushBlob): Promise<PushBlob> {
 }
 
 /** Reads a blob and fails before its end when the bytes are not those of its digest. */
-export async function* readBlob(blob: PushBlob, signal: AbortSignal): AsyncIterable<Uint8Array> {
+async function* readBlob(blob: BlobFile, signal: AbortSignal): AsyncIterable<Uint8Array> {
   const { handle } = await openBlob(blob.file);
   const hash = createHash('sha256');
   let size = 0;

@@ -5,13 +5,16 @@ import { createClient, type RegistryClient } from './client.ts';
 import { findCredentials } from './credentials.ts';
 import { registryFault } from './faults.ts';
 import { imageBuilderTransfer } from './image-builder-transfer.ts';
-import { type PushBlob, type PushManifest, readBlob, readPushContent } from './push-content.ts';
+import {
+  type PushBlob,
+  type PushContent,
+  type PushManifest,
+  readPushContent,
+} from './push-content.ts';
 import { type ImageReference, isRepositoryName, parseReference } from './reference.ts';
 import { withRetries } from './retry.ts';
 
-export interface PushOptions {
-  /** An OCI image layout folder. */
-  readonly layout: string;
+export interface PushTarget {
   /** `REGISTRY[:PORT]/REPOSITORY[:TAG]`; the tag is `latest` when missing. */
   readonly reference: string;
   /**
@@ -27,6 +30,11 @@ export interface PushOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+}
+
+export interface PushOptions extends PushTarget {
+  /** An OCI image layout folder. */
+  readonly layout: string;
 }
 
 export interface PushResult {
@@ -52,18 +60,34 @@ const LARGEST_MANIFEST = 4 << 20;
  * @throws UportError UPORT_REGISTRY_*; the signal's reason when it is aborted
  */
 export async function pushLayout(options: PushOptions): Promise<PushResult> {
-  return pushThrough((client) => imageBuilderTransfer(client) ?? fetchTransfer(client), options);
+  return pushThrough(bestTransfer, options);
 }
+
+/** Pushes what was put together elsewhere, as `pushLayout` does. */
+export async function pushContent(content: PushContent, target: PushTarget): Promise<PushResult> {
+  return send(bestTransfer, async () => content, target);
+}
+
+const bestTransfer = (client: RegistryClient): BlobTransfer =>
+  imageBuilderTransfer(client) ?? fetchTransfer(client);
 
 /** `pushLayout` with a chosen way to send blobs. */
 export async function pushThrough(
   transferFor: (client: RegistryClient) => BlobTransfer,
   options: PushOptions,
 ): Promise<PushResult> {
+  return send(transferFor, (tag) => readPushContent(options.layout, tag, options.signal), options);
+}
+
+async function send(
+  transferFor: (client: RegistryClient) => BlobTransfer,
+  contentFor: (tag: string) => Promise<PushContent>,
+  options: PushTarget,
+): Promise<PushResult> {
   const { progress, signal, insecure, env = process.env } = options;
   const reference = parseReference(options.reference);
   const mountFrom = readMountFrom(options.mountFrom ?? [], reference);
-  const content = await readPushContent(options.layout, reference.tag, signal);
+  const content = await contentFor(reference.tag);
   const credentials = options.credentials
     ? { kind: 'password' as const, ...options.credentials }
     : await findCredentials(reference, env, signal);
@@ -158,7 +182,7 @@ async function pushBlob(
   await withRetries(async () => {
     let sent = 0;
     const open = async function* () {
-      for await (const chunk of readBlob(blob, client.signal)) {
+      for await (const chunk of blob.open(client.signal)) {
         yield chunk;
         sent += chunk.length;
         // A second try shows nothing until it is further than the first was.

@@ -13,6 +13,7 @@ describe('parseReference', () => {
       'latest',
       'registry.example.com',
     ],
+    ['docker://host.example/app:1', 'host.example', 'app', '1', 'host.example'],
     ['docker.io/hello:1', 'docker.io', 'library/hello', '1', 'registry-1.docker.io'],
     ['index.docker.io/me/hello:1', 'docker.io', 'me/hello', '1', 'registry-1.docker.io'],
   ])('%s', (text, registry, repository, tag, apiHost) => {

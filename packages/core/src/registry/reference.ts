@@ -24,13 +24,14 @@ export function isRepositoryName(text: string): boolean {
 }
 
 /**
- * Reads `REGISTRY[:PORT]/REPOSITORY[:TAG]`; the tag is `latest` when missing. The first part must
+ * Reads `[docker://]REGISTRY[:PORT]/REPOSITORY[:TAG]`; the tag is `latest` when missing. The first part must
  * look like a host (a dot, a port or `localhost`), so that a forgotten registry is never taken for
  * Docker Hub.
  *
  * @throws UportError UPORT_REGISTRY_REFERENCE
  */
-export function parseReference(text: string): ImageReference {
+export function parseReference(reference: string): ImageReference {
+  const text = reference.replace(/^docker:\/\//, '');
   const fail = (message: string): never => {
     throw registryFault('UPORT_REGISTRY_REFERENCE', message, HINT);
   };

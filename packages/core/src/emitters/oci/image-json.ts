@@ -2,6 +2,7 @@
 import { UportError } from '@uport/errors';
 import { type OciPlatform, parseArch } from '../../model/arch.ts';
 import type { Digest } from '../../model/digest.ts';
+import { LAUNCHER_PATH } from '../../oci/launcher-layer.ts';
 import type { Layer } from '../../oci/layer-writer.ts';
 import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../../oci/media-types.ts';
 import type { HostPlan, ImageSettings, Plan } from '../../plan/plan.ts';
@@ -16,8 +17,6 @@ export interface BlobDescriptor {
   readonly digest: Digest;
   readonly size: number;
 }
-
-export const LAUNCHER_PATH = '/.uport/launch';
 
 /** @throws UportError UPORT_OCI_NO_PLATFORM */
 export function platformOf(host: string): OciPlatform {

@@ -1,20 +1,11 @@
 // The layers of an image: which files of the plan go where.
 import { UportError } from '@uport/errors';
-import { encodeManifest } from '@uport/launcher';
-import { parseArch } from '../../model/arch.ts';
 import { displayBytes } from '../../model/byte-path.ts';
 import type { ContentSource } from '../../model/content.ts';
 import type { BytePath, PayloadEntry } from '../../model/payload-tree.ts';
-import type { HostPlan, NativeSlice, PinnedFile, Plan } from '../../plan/plan.ts';
-import type { TarContent, TarEntry } from '../../tar/tar-blocks.ts';
-
-/** A layer that is still to be written. */
-export interface LayerPlan {
-  /** For people who watch. */
-  readonly name: string;
-  readonly createdBy: string;
-  readonly entries: readonly TarEntry[];
-}
+import { type LayerPlan, launcherLayer, pinned } from '../../oci/launcher-layer.ts';
+import type { HostPlan, NativeSlice, Plan } from '../../plan/plan.ts';
+import type { TarEntry } from '../../tar/tar-blocks.ts';
 
 /** The payload tree: the same on every platform. */
 export function guestLayer(plan: Plan, content: ContentSource): LayerPlan {
@@ -55,35 +46,6 @@ function payloadEntry(entry: PayloadEntry, content: ContentSource): TarEntry {
   }
 }
 
-function launcherLayer(
-  host: Extract<HostPlan, { way: 'compatible' | 'emulated' }>,
-  content: ContentSource,
-): LayerPlan {
-  const { emulator, launcher } = host;
-  const name = `qemu-${emulator.guest}`;
-  const { elf } = parseArch(emulator.guest);
-  const manifest = Buffer.from(
-    encodeManifest({ emulators: [{ name: emulator.guest, elf, path: name, args: [] }] }),
-    'latin1',
-  );
-  return {
-    name: `${name} for ${host.host}`,
-    createdBy: `uport: launcher and ${name} ${emulator.version} for ${host.host}`,
-    entries: [
-      { type: 'directory', path: '.uport', mode: 0o755 },
-      executable('.uport/launch', launcher, content),
-      {
-        type: 'file',
-        path: '.uport/manifest',
-        mode: 0o644,
-        size: manifest.length,
-        content: { bytes: manifest },
-      },
-      executable(`.uport/${name}`, emulator, content),
-    ],
-  };
-}
-
 /** The native builds in the places of other files, with the folders above them as they are. */
 function sliceLayer(
   plan: Plan,
@@ -106,19 +68,4 @@ function sliceLayer(
       return entry.type === 'directory' && isAbove(path) ? [payloadEntry(entry, content)] : [];
     }),
   };
-}
-
-function executable(path: string, file: PinnedFile, content: ContentSource): TarEntry {
-  return { type: 'file', path, mode: 0o755, size: file.size, content: pinned(file, content) };
-}
-
-function pinned(file: PinnedFile, content: ContentSource): TarContent {
-  const found = content.locate(file.digest);
-  if (found !== undefined) return { file: found, digest: file.digest };
-  throw new UportError({
-    code: 'UPORT_CONTENT_MISSING',
-    category: 'input',
-    message: `no file with the digest ${file.digest} is at hand`,
-    hint: 'build again: the store may have been cleared meanwhile',
-  });
 }

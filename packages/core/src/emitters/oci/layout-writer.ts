@@ -4,6 +4,8 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Digest, digestHex, sha256Digest } from '../../model/digest.ts';
 import { createCompressor, DEFAULT_LEVEL } from '../../oci/compress.ts';
+import type { LayerPlan } from '../../oci/launcher-layer.ts';
+import { fetchCached, keepCached, layerKey } from '../../oci/layer-cache.ts';
 import { type Layer, writeLayer } from '../../oci/layer-writer.ts';
 import { REF_NAME } from '../../oci/layout.ts';
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYOUT_VERSION, OCI_MANIFEST } from '../../oci/media-types.ts';
@@ -18,8 +20,7 @@ import {
   json,
   layoutIndex,
 } from './image-json.ts';
-import { fetchCached, keepCached, layerKey } from './layer-cache.ts';
-import { guestLayer, hostLayer, type LayerPlan } from './layers.ts';
+import { guestLayer, hostLayer } from './layers.ts';
 import type { OciOptions } from './options.ts';
 
 /** The image of one platform as it was written. */

@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { UportError } from '@uport/errors';
-import { parseDigest } from '../../model/digest.ts';
-import { openOrdinary, type ReadTally, readPieces } from '../../oci/blob-file.ts';
-import type { Compression } from '../../oci/compress.ts';
-import type { Layer } from '../../oci/layer-writer.ts';
-import type { Store } from '../../store/store.ts';
-import type { TarEntry } from '../../tar/tar-blocks.ts';
+import { parseDigest } from '../model/digest.ts';
+import type { Store } from '../store/store.ts';
+import type { TarEntry } from '../tar/tar-blocks.ts';
+import { openOrdinary, type ReadTally, readPieces } from './blob-file.ts';
+import type { Compression } from './compress.ts';
+import type { Layer } from './layer-writer.ts';
 
 export interface LayerInputs {
   readonly compression: Compression;

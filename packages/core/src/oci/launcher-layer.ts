@@ -1,0 +1,63 @@
+// The layer that makes a guest's image run on a host: launcher, emulator, manifest.
+import { UportError } from '@uport/errors';
+import { encodeManifest } from '@uport/launcher';
+import { parseArch } from '../model/arch.ts';
+import type { ContentSource } from '../model/content.ts';
+import type { HostPlan, PinnedFile } from '../plan/plan.ts';
+import type { TarContent, TarEntry } from '../tar/tar-blocks.ts';
+
+/** A layer that is still to be written. */
+export interface LayerPlan {
+  /** For people who watch. */
+  readonly name: string;
+  readonly createdBy: string;
+  readonly entries: readonly TarEntry[];
+}
+
+/** A host that the app does not run on by itself. */
+export type LaunchedHost = Extract<HostPlan, { way: 'compatible' | 'emulated' }>;
+
+/** Where the launcher lies in an image. */
+export const LAUNCHER_PATH = '/.uport/launch';
+
+export function launcherLayer(host: LaunchedHost, content: ContentSource): LayerPlan {
+  const { emulator, launcher } = host;
+  const name = `qemu-${emulator.guest}`;
+  const { elf } = parseArch(emulator.guest);
+  const manifest = Buffer.from(
+    encodeManifest({ emulators: [{ name: emulator.guest, elf, path: name, args: [] }] }),
+    'latin1',
+  );
+  return {
+    name: `${name} for ${host.host}`,
+    createdBy: `uport: launcher and ${name} ${emulator.version} for ${host.host}`,
+    entries: [
+      { type: 'directory', path: '.uport', mode: 0o755 },
+      executable('.uport/launch', launcher, content),
+      {
+        type: 'file',
+        path: '.uport/manifest',
+        mode: 0o644,
+        size: manifest.length,
+        content: { bytes: manifest },
+      },
+      executable(`.uport/${name}`, emulator, content),
+    ],
+  };
+}
+
+function executable(path: string, file: PinnedFile, content: ContentSource): TarEntry {
+  return { type: 'file', path, mode: 0o755, size: file.size, content: pinned(file, content) };
+}
+
+/** @throws UportError UPORT_CONTENT_MISSING */
+export function pinned(file: PinnedFile, content: ContentSource): TarContent {
+  const found = content.locate(file.digest);
+  if (found !== undefined) return { file: found, digest: file.digest };
+  throw new UportError({
+    code: 'UPORT_CONTENT_MISSING',
+    category: 'input',
+    message: `no file with the digest ${file.digest} is at hand`,
+    hint: 'build again: the store may have been cleared meanwhile',
+  });
+}
