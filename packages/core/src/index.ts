@@ -4,6 +4,7 @@ export * as fatElfFiles from '@uport/fatelf/files';
 export { LAUNCHER_HOSTS } from '@uport/launcher';
 export * from './binfmt/index.ts';
 export * from './build.ts';
+export * from './closure/index.ts';
 export * from './debian/index.ts';
 export * from './emitters/emitter.ts';
 export * from './emitters/index.ts';

@@ -20,6 +20,18 @@ export interface ElfDynamic {
   readonly pie: boolean;
   /** DT_DEBUG, or what MIPS has for it, is there: linkers put it into executables only. */
   readonly debug: boolean;
+  /** DT_STRTAB: the names of the dynamic section and of dynamic symbols. */
+  readonly strings?: AddressRange;
+  /** DT_VERNEED and DT_VERNEEDNUM: the symbol versions it needs. `size` counts entries. */
+  readonly versionsNeeded?: AddressRange;
+  /** DT_VERDEF and DT_VERDEFNUM: the symbol versions it has. `size` counts entries. */
+  readonly versionsDefined?: AddressRange;
+}
+
+/** A table in memory, as the dynamic section tells; not yet checked against the file. */
+export interface AddressRange {
+  readonly address: bigint;
+  readonly size: bigint;
 }
 
 const DT_NULL = 0n;
@@ -32,6 +44,10 @@ const DT_DEBUG = 21n;
 const DT_RUNPATH = 29n;
 const DT_FLAGS = 30n;
 const DT_FLAGS_1 = 0x6ffffffbn;
+const DT_VERDEF = 0x6ffffffcn;
+const DT_VERDEFNUM = 0x6ffffffdn;
+const DT_VERNEED = 0x6ffffffen;
+const DT_VERNEEDNUM = 0x6fffffffn;
 const DF_1_PIE = 0x08000000;
 const DT_MIPS_RLD_MAP = 0x70000016n;
 const DT_MIPS_RLD_MAP_REL = 0x70000035n;
@@ -83,6 +99,13 @@ export async function readDynamic(
         );
   const text = (entry: Entry) => strings.get(entry.value) as string;
   const flags1 = Number((last(DT_FLAGS_1)?.value ?? 0n) & 0xffffffffn);
+  const range = (address: bigint, size: bigint): AddressRange | undefined => {
+    const [start, count] = [last(address), last(size)];
+    return start && count && Object.freeze({ address: start.value, size: count.value });
+  };
+  const table = range(DT_STRTAB, DT_STRSZ);
+  const versionsNeeded = range(DT_VERNEED, DT_VERNEEDNUM);
+  const versionsDefined = range(DT_VERDEF, DT_VERDEFNUM);
   return Object.freeze({
     needed: Object.freeze(needed.map(text)),
     rpath: Object.freeze(folders(rpath && text(rpath))),
@@ -92,6 +115,9 @@ export async function readDynamic(
     flags1,
     pie: (flags1 & DF_1_PIE) !== 0,
     debug: DEBUG_TAGS.some((tag) => last(tag) !== undefined),
+    ...(table && { strings: table }),
+    ...(versionsNeeded && { versionsNeeded }),
+    ...(versionsDefined && { versionsDefined }),
   });
 }
 

@@ -1,0 +1,107 @@
+import { Args, Flags } from '@oclif/core';
+import { type Closure, closureOfFile, displayBytes, EXIT_STATUS } from '@uport/core';
+import { BaseCommand } from '../base-command.ts';
+import { closureFaults, closureList, closureTree, runtimeLoadLines } from '../closure-text.ts';
+
+export default class Deps extends BaseCommand {
+  static override summary = 'Show the libraries that a program of any CPU loads.';
+
+  static override description =
+    'Follows the rules of the dynamic linker that the program names (glibc or musl) without running anything: RPATH, RUNPATH, $ORIGIN, LD_LIBRARY_PATH, ld.so.conf, default folders and symbol versions. What a program opens by itself at run time (NSS, gconv, plug-ins, dlopen) is listed apart. Ends with 6 when something is missing.';
+
+  static override examples = [
+    '<%= config.bin %> deps ./app-riscv64',
+    '<%= config.bin %> deps ./vendor/bin/app --sysroot ./root-s390x',
+    '<%= config.bin %> deps ./app --lib ./new-libs --list',
+    '<%= config.bin %> deps ./app --json',
+  ];
+
+  static override args = {
+    file: Args.string({
+      ignoreStdin: true,
+      description: 'an ELF program or library',
+      required: true,
+    }),
+  };
+
+  static override flags = {
+    list: Flags.boolean({ summary: 'One path a line, in load order, and nothing else.' }),
+    lib: Flags.string({
+      summary: 'A folder to search as those of LD_LIBRARY_PATH, which is heeded too.',
+      helpValue: 'DIR',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    sysroot: Flags.string({
+      summary: "A folder that holds the program's system. Default: this machine's.",
+      helpValue: 'DIR',
+    }),
+    app: Flags.string({
+      summary: 'A folder whose libraries are taken by name where the loader finds none.',
+      helpValue: 'DIR',
+    }),
+    preload: Flags.string({
+      summary: 'A library that is loaded first, as by LD_PRELOAD.',
+      helpValue: 'FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    opens: Flags.string({
+      summary: 'A library that the program opens at run time.',
+      helpValue: 'FILE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    hwcaps: Flags.string({
+      summary: 'What the CPU can do, best first: folders below glibc-hwcaps.',
+      helpValue: 'NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+      delimiter: ',',
+    }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Deps);
+    const libraryPath = (process.env.LD_LIBRARY_PATH ?? '').split(/[:;]/).filter((each) => each);
+    const closure = await closureOfFile({
+      file: args.file,
+      libraryFolders: [...(flags.lib ?? []), ...libraryPath],
+      ...(flags.sysroot !== undefined && { sysroot: flags.sysroot }),
+      ...(flags.app !== undefined && { appFolder: flags.app }),
+      ...(flags.preload && { preload: flags.preload }),
+      ...(flags.opens && { opened: flags.opens }),
+      ...(flags.hwcaps && { hwcaps: flags.hwcaps }),
+      withoutRuntimeLoads: flags.list && !this.jsonEnabled(),
+      signal: this.signal,
+    });
+    const faults = closureFaults(closure);
+    if (flags.list) {
+      for (const line of closureList(closure)) this.log(line);
+      for (const fault of faults) this.tell(fault);
+    } else this.#report(closure, faults);
+    if (closure.missing.length > 0 || closure.missingVersions.some(({ weak }) => !weak)) {
+      process.exitCode = EXIT_STATUS.validation;
+    }
+    return { file: args.file, ...asJson(closure) };
+  }
+
+  #report(closure: Closure, faults: readonly string[]): void {
+    if (closure.linker === 'none') this.log('static: it loads no libraries');
+    for (const line of closureTree(closure)) this.log(line);
+    for (const fault of faults) this.log(fault);
+    const runtime = runtimeLoadLines(closure);
+    if (runtime.length > 0) this.log('at run time, as far as can be told:');
+    for (const line of runtime) this.log(line);
+  }
+}
+
+/** File names as text; where the bytes are no UTF-8, with escapes. */
+function asJson(closure: Closure): Record<string, unknown> {
+  return JSON.parse(
+    JSON.stringify(closure, (key, value: unknown) => {
+      if (key === 'file') return undefined;
+      return typeof value === 'string' ? displayBytes(value) : value;
+    }),
+  );
+}

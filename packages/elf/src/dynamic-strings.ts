@@ -1,0 +1,22 @@
+// The dynamic string table as a whole: the names of dynamic symbols, for questions such as "does it use dlopen".
+import { type ByteSource, readRange } from './byte-source.ts';
+import type { Elf } from './elf.ts';
+import { mapAddress } from './program-header.ts';
+
+/** The tables of the largest libraries have some MiB. */
+const MAX_TABLE = 64n << 20n;
+
+/**
+ * The bytes of DT_STRTAB, one character each, cut at 64 MiB; empty where there is none. Every name
+ * in it ends with a NUL.
+ *
+ * @throws UportError UPORT_ELF_TRUNCATED, UPORT_ELF_OUT_OF_BOUNDS
+ */
+export async function readDynamicStrings(source: ByteSource, elf: Elf): Promise<string> {
+  const table = elf.dynamic?.strings;
+  const mapped = table && mapAddress(elf.segments, table.address);
+  if (!table || !mapped) return '';
+  const length = [table.size, mapped.length, MAX_TABLE].reduce((a, b) => (a < b ? a : b));
+  const bytes = await readRange(source, mapped.offset, length, 'the dynamic string table');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
