@@ -1,4 +1,5 @@
 // What a closure is: plain data.
+import type { ContentPlace } from '../model/content.ts';
 
 /** Whose rules hold. `none`: a static program, which loads nothing. */
 export type Linker = 'glibc' | 'musl' | 'none';
@@ -33,7 +34,7 @@ export interface ClosureObject {
   /** The root it lies in; empty for this machine's own. */
   readonly root: string;
   /** Where its bytes lie on this machine. */
-  readonly file: string | Buffer;
+  readonly file: ContentPlace;
   readonly soname: string | undefined;
   readonly foundBy: FoundBy;
   /** Paths of the objects that need it, in load order. */

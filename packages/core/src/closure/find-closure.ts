@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Elf, type ElfAbi, readElf, readSymbolVersions } from '@uport/elf';
 import { UportError } from '@uport/errors';
@@ -13,10 +12,10 @@ import type {
   PassedOver,
 } from './closure.ts';
 import { foldersInLinker, guessedFolders } from './cpu-folders.ts';
+import { readStart, withWindows } from './file-windows.ts';
 import { diskRoot, type LibraryRoot, type RootFile } from './library-root.ts';
 import type { Loaded, SearchFolder } from './loaded.ts';
 import { findMissingVersions } from './missing-versions.ts';
-import { withWindows } from './read-object.ts';
 import { findRuntimeLoads } from './runtime-loads.ts';
 import { SearchOrder } from './search-order.ts';
 import { expandTokens } from './tokens.ts';
@@ -149,7 +148,7 @@ class Finder {
         // It is mapped by the kernel and comes last in the linker's own list.
         this.#objects.pop();
         if (this.#linker === 'glibc' && found.size <= MAX_LINKER) {
-          systemFolders = foldersInLinker(readFileSync(found.file));
+          systemFolders = foldersInLinker(readStart(found.file, MAX_LINKER));
         }
       }
     }

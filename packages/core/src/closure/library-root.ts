@@ -1,14 +1,16 @@
 // A root that libraries are looked up in: this machine's, a folder that is one, or a payload tree.
 // Paths are absolute, inside the root, one character for each byte (Latin-1).
-import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
+import type { ContentPlace } from '../model/content.ts';
+import { readStart } from './file-windows.ts';
 
 /** A regular file of a root. */
 export interface RootFile {
   /** Inside the root, symbolic links followed. */
   readonly path: string;
   /** Where its bytes lie on this machine. */
-  readonly file: string | Buffer;
+  readonly file: ContentPlace;
   /** The same for two names of one file. */
   readonly identity: string;
   /** In bytes. */
@@ -36,7 +38,7 @@ export function readRootText(root: LibraryRoot, path: string): string | undefine
   const found = root.find(path);
   if (found === undefined || found.size > MAX_TEXT) return undefined;
   try {
-    return readFileSync(found.file, 'latin1');
+    return readStart(found.file, MAX_TEXT).toString('latin1');
   } catch {
     return undefined;
   }

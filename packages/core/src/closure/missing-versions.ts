@@ -1,8 +1,8 @@
 import { readElf, readSymbolVersions, type SymbolVersions } from '@uport/elf';
 import type { MissingVersion } from './closure.ts';
+import { withWindows } from './file-windows.ts';
 import type { RootFile } from './library-root.ts';
 import type { Loaded } from './loaded.ts';
-import { withWindows } from './read-object.ts';
 
 type Alternatives = (name: string, object: Loaded) => Iterable<{ path: string; found: RootFile }>;
 

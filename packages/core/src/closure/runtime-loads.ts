@@ -2,10 +2,10 @@
 import { readDlopenNotes, readDynamicStrings, readElf } from '@uport/elf';
 import type { Linker, RuntimeLoad } from './closure.ts';
 import { findDlopenNames } from './dlopen-names.ts';
+import { withWindows } from './file-windows.ts';
 import { expandPattern } from './ld-so-conf.ts';
 import { type LibraryRoot, readRootText } from './library-root.ts';
 import type { Loaded } from './loaded.ts';
-import { withWindows } from './read-object.ts';
 import {
   DLOPEN_FUNCTIONS,
   GCONV_FUNCTIONS,

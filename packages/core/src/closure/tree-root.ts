@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { ContentSource } from '../model/content.ts';
+import { type ContentSource, placeOf } from '../model/content.ts';
 import type { PayloadEntry } from '../model/payload-tree.ts';
 import { followPath, type LibraryRoot, type RootFile, type Step } from './library-root.ts';
 
@@ -62,7 +62,9 @@ export class TreeRoot implements LibraryRoot {
     if (entry?.type === 'hardlink') entry = this.#entries.get(entry.target);
     if (entry?.type !== 'file') return undefined;
     const file = this.#content.locate(entry.digest);
-    if (file === undefined || !statSync(file, { throwIfNoEntry: false })) return undefined;
+    if (file === undefined || !statSync(placeOf(file).file, { throwIfNoEntry: false })) {
+      return undefined;
+    }
     return { path: found.path, file, identity: entry.path, size: entry.size };
   }
 

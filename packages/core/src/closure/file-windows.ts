@@ -1,6 +1,7 @@
-// What the closure needs of one ELF file: read through a few windows, whatever its size.
+// Reading a little of a large file at once.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { type ByteSource, type Elf, readElf } from '@uport/elf';
+import type { ByteSource } from '@uport/elf';
+import { type ContentPlace, placeOf } from '../model/content.ts';
 
 /** Headers, notes, dynamic section and names of most files lie in a few of these. */
 const WINDOW = 32 << 10;
@@ -11,24 +12,25 @@ const MAX_WINDOWS = 64;
  * calls are synchronous: they take microseconds, a turn through the thread pool takes fifty.
  */
 export async function withWindows<T>(
-  file: string | Buffer,
+  place: ContentPlace,
   use: (source: ByteSource) => Promise<T>,
 ): Promise<T> {
+  const { file, offset, size } = placeOf(place);
   const descriptor = openSync(file, 'r');
   try {
-    return await use(windows(descriptor, fstatSync(descriptor).size));
+    return await use(windows(descriptor, offset, size ?? fstatSync(descriptor).size));
   } finally {
     closeSync(descriptor);
   }
 }
 
-function windows(descriptor: number, size: number): ByteSource {
+function windows(descriptor: number, base: number, size: number): ByteSource {
   const kept = new Map<number, Buffer>();
   const windowAt = (index: number): Buffer => {
     let bytes = kept.get(index);
     if (bytes === undefined) {
       if (kept.size >= MAX_WINDOWS) kept.clear();
-      bytes = readAt(descriptor, index * WINDOW, Math.min(WINDOW, size - index * WINDOW));
+      bytes = readAt(descriptor, base + index * WINDOW, Math.min(WINDOW, size - index * WINDOW));
       kept.set(index, bytes);
     }
     return bytes;
@@ -41,7 +43,7 @@ function windows(descriptor: number, size: number): ByteSource {
       const first = Math.floor(offset / WINDOW);
       const last = Math.floor((end - 1) / WINDOW);
       if (first === last) return windowAt(first).subarray(offset % WINDOW, end - first * WINDOW);
-      if (length > 4 * WINDOW) return readAt(descriptor, offset, end - offset);
+      if (length > 4 * WINDOW) return readAt(descriptor, base + offset, end - offset);
       const parts: Buffer[] = [];
       for (let index = first; index <= last; index++) parts.push(windowAt(index));
       const start = offset - first * WINDOW;
@@ -61,7 +63,14 @@ function readAt(descriptor: number, offset: number, length: number): Buffer {
   return bytes.subarray(0, filled);
 }
 
-/** @throws UportError UPORT_ELF_* */
-export function readObject(file: string | Buffer): Promise<Elf> {
-  return withWindows(file, readElf);
+/** The first bytes of a place, at most `limit`. */
+export function readStart(place: ContentPlace, limit: number): Buffer {
+  const { file, offset, size } = placeOf(place);
+  const descriptor = openSync(file, 'r');
+  try {
+    const length = Math.min(limit, size ?? fstatSync(descriptor).size - offset);
+    return readAt(descriptor, offset, length);
+  } finally {
+    closeSync(descriptor);
+  }
 }
