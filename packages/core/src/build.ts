@@ -12,6 +12,7 @@ import type { ContentSource } from './model/content.ts';
 import { type Digest, sha256Digest } from './model/digest.ts';
 import type { BytePath } from './model/payload-tree.ts';
 import { type Progress, silentProgress } from './model/progress.ts';
+import { loadNixApp, type NixImportOptions } from './nix-closure/load-nix-app.ts';
 import { archMatrix, type MatrixRow } from './plan/arch-matrix.ts';
 import { createPlan } from './plan/create-plan.ts';
 import type { ImageSettings, NativeSlice, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
@@ -21,7 +22,10 @@ import { Store } from './store/store.ts';
 import { systemError } from './system-error.ts';
 
 export interface BuildOptions {
-  /** An ELF program, or a folder that holds one (then `entrypoint` names it). */
+  /**
+   * An ELF program, or a folder that holds one (then `entrypoint` names it); a Nix store path, which
+   * comes with its closure, or `nix-export:FILE`.
+   */
   readonly input: string;
   /** The app's name. Default: the input's file name. */
   readonly name?: string;
@@ -30,6 +34,8 @@ export interface BuildOptions {
    * for a single program this replaces the image's entrypoint.
    */
   readonly entrypoint?: readonly string[];
+  /** For an input in a Nix store. */
+  readonly nix?: NixImportOptions;
   /** Such as `oci()`. */
   readonly emit: readonly EmitRequest[];
   /** Made when it does not exist. */
@@ -68,15 +74,17 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const hosts = inTableOrder(options.hosts ?? DEFAULT_HOSTS);
 
   const [program, ...firstArguments] = options.entrypoint ?? [];
-  const app = await loadApp(
+  const named = {
+    ...(program !== undefined && { program }),
+    ...(options.name !== undefined && { name: options.name }),
+  };
+  const fromNix = await loadNixApp(
     options.input,
-    {
-      ...(program !== undefined && { program }),
-      ...(options.name !== undefined && { name: options.name }),
-    },
-    { progress, signal },
+    { ...named, ...options.nix },
+    { store, progress, signal },
   );
-  if (app.interpreter !== undefined) {
+  const app = fromNix ?? (await loadApp(options.input, named, { progress, signal }));
+  if (app.interpreter !== undefined && fromNix === undefined) {
     options.warn?.(
       `${app.name} is dynamic: its loader ${app.interpreter} and its libraries must lie in the payload at their own paths`,
     );

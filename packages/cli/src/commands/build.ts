@@ -12,6 +12,7 @@ import {
 import { BaseCommand } from '../base-command.ts';
 import { describePush } from '../describe-push.ts';
 import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
+import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
 import { pairOf, record, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
 import { emulatorsFlag, hostFlag, pushFlags } from '../shared-flags.ts';
@@ -22,7 +23,7 @@ export default class Build extends BaseCommand {
   static override summary = 'Make artifacts that run on every CPU from a program for one CPU.';
 
   static override description =
-    'The input is an ELF program, or a folder with the program named by --entrypoint. Needs no root, no container engine and no emulation.';
+    'The input is an ELF program, a folder with the program named by --entrypoint, or a Nix store path, which comes with its closure (also nix-export:FILE, made by nix-store --export). Needs no root, no container engine and no emulation.';
 
   static override examples = [
     '<%= config.bin %> build ./nqueens --emit oci -o dist',
@@ -30,13 +31,14 @@ export default class Build extends BaseCommand {
     '<%= config.bin %> build ./app --emit oci -o dist --push registry.example/team/app:1.0',
     '<%= config.bin %> build ./nqueens --emit universal,fatelf -o dist',
     '<%= config.bin %> build ./app --emit nix --version-string 1.2 --license unfree -o dist',
+    '<%= config.bin %> build ./result --emit oci,universal -o dist',
     '<%= config.bin %> build ./app-riscv64 --slice amd64=./app-amd64 --emit oci -o dist',
   ];
 
   static override args = {
     input: Args.string({
       ignoreStdin: true,
-      description: 'an ELF program or a folder',
+      description: 'an ELF program, a folder, or a Nix store path',
       required: true,
     }),
   };
@@ -142,6 +144,7 @@ export default class Build extends BaseCommand {
     ...ociFlags.flags,
     ...universalFlags.flags,
     ...nixFlags.flags,
+    ...nixImportFlags,
     push: Flags.string({
       summary: 'Push the image there.',
       multiple: true,
@@ -169,6 +172,7 @@ export default class Build extends BaseCommand {
         entry.request(flags),
       ),
       ...(entrypoint && { entrypoint }),
+      nix: nixImport(flags),
       ...(flags.name !== undefined && { name: flags.name }),
       ...(flags.host && { hosts: flags.host }),
       ...(flags.slice && { slices: slices(flags.slice) }),

@@ -8,6 +8,7 @@ import type { ContentSource } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import type { Progress } from '../model/progress.ts';
+import { resolveEntry } from '../model/resolve-entry.ts';
 import { systemError } from '../system-error.ts';
 import type { App } from './app.ts';
 import { readProgram } from './read-program.ts';
@@ -92,22 +93,37 @@ async function loadFolder(
     },
   );
   task.done();
+  const app = await appOfScan(name, programPath(program), scan, input);
+  if (app !== undefined) return app;
+  throw new UportError({
+    code: 'UPORT_ENTRYPOINT_NOT_FOUND',
+    category: 'input',
+    message: `the folder has no program ${JSON.stringify(program)}`,
+    hint: `name a file in it: ${suggest(scan)}`,
+    file: input,
+  });
+}
+
+/**
+ * The app of a payload that was read, started by one of its files; undefined when there is no such
+ * file.
+ *
+ * @param input names the whole in messages
+ * @throws UportError UPORT_ELF_*, UPORT_GUEST_*
+ */
+export async function appOfScan(
+  name: string,
+  program: BytePath,
+  scan: Scan,
+  input: string,
+): Promise<App | undefined> {
   const entries = new Map(scan.entries.map((entry) => [entry.path, entry]));
-  const named = programPath(program);
-  const entry = resolveEntry(entries, named);
-  if (entry?.type !== 'file') {
-    throw new UportError({
-      code: 'UPORT_ENTRYPOINT_NOT_FOUND',
-      category: 'input',
-      message: `the folder has no program ${JSON.stringify(program)}`,
-      hint: `name a file in it: ${suggest(scan)}`,
-      file: input,
-    });
-  }
+  const entry = resolveEntry(entries, program);
+  if (entry?.type !== 'file') return undefined;
   const target = targetOf(entry.path, scan, input);
   const file = scan.files.get(digestOf(entries, target)) as string | Buffer;
   const elf = await readProgram(file, displayBytes(target));
-  return { ...assemble(name, target, elf, scan, input), program: named, wholeFolder: true };
+  return { ...assemble(name, target, elf, scan, input), program, wholeFolder: true };
 }
 
 function programPath(program: string): BytePath {
@@ -121,43 +137,6 @@ function suggest(scan: Scan): string {
   const programs = [...scan.programs.keys()].slice(0, 5);
   if (programs.length === 0) return 'it holds no program at all';
   return programs.map((p) => displayBytes(p.slice(APP_FOLDER.length + 1))).join(', ');
-}
-
-const MAX_LINKS = 40;
-
-/** Follows symbolic and hard links inside the payload, as the kernel would below `/`. */
-function resolveEntry(
-  entries: ReadonlyMap<string, PayloadEntry>,
-  start: BytePath,
-): PayloadEntry | undefined {
-  let rest = start.split('/');
-  let done: string[] = [];
-  for (let links = 0; links < MAX_LINKS; ) {
-    const part = rest.shift();
-    if (part === undefined) return undefined;
-    if (part === '' || part === '.') continue;
-    if (part === '..') {
-      done.pop();
-      continue;
-    }
-    const at = [...done, part];
-    const entry = entries.get(at.join('/'));
-    if (entry === undefined) return undefined;
-    if (entry.type === 'symlink') {
-      links++;
-      if (entry.target.startsWith('/')) done = [];
-      rest = [...entry.target.split('/'), ...rest];
-    } else if (entry.type === 'hardlink') {
-      links++;
-      done = [];
-      rest = [...entry.target.split('/'), ...rest];
-    } else if (rest.length === 0) {
-      return entry;
-    } else {
-      done = at;
-    }
-  }
-  return undefined;
 }
 
 function digestOf(entries: ReadonlyMap<string, PayloadEntry>, file: BytePath): Digest {

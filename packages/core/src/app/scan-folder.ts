@@ -21,6 +21,13 @@ export interface Scan {
 export interface ScanContext {
   readonly task: ProgressTask;
   readonly signal: AbortSignal;
+  /** Sees the bytes of each file, and link targets, on the way. */
+  readonly observer?: ScanObserver;
+}
+
+export interface ScanObserver {
+  startFile(): void;
+  add(piece: Uint8Array): void;
 }
 
 const READ_SIZE = 1 << 20;
@@ -42,6 +49,13 @@ export async function scanFolder(
 ): Promise<Scan> {
   const scanner = new Scanner(context);
   await scanner.folder(Buffer.from(folder), prefix);
+  return scanner.result();
+}
+
+/** Reads whatever lies there, a folder, file or symbolic link, as the payload entry `path`. */
+export async function scanEntry(disk: string, path: BytePath, context: ScanContext): Promise<Scan> {
+  const scanner = new Scanner(context);
+  await scanner.entry(Buffer.from(disk), path);
   return scanner.result();
 }
 
@@ -89,17 +103,19 @@ class Scanner {
     names.sort(Buffer.compare);
     for (const name of names) {
       const child = Buffer.concat([disk, Buffer.from('/'), name]);
-      await this.#entry(child, parseBytePath(`${path}/${name.toString('latin1')}`));
+      await this.entry(child, parseBytePath(`${path}/${name.toString('latin1')}`));
     }
   }
 
-  async #entry(disk: Buffer, path: BytePath): Promise<void> {
+  async entry(disk: Buffer, path: BytePath): Promise<void> {
     await this.#turn(ENTRY_COST);
     const stat = lstatSync(disk, { bigint: true });
     const mode = Number(stat.mode) & 0o7777;
     if (stat.isDirectory()) return this.folder(disk, path);
     if (stat.isSymbolicLink()) {
       const target = readlinkSync(disk, { encoding: 'buffer' }).toString('latin1');
+      this.#context.observer?.startFile();
+      this.#context.observer?.add(Buffer.from(target, 'latin1'));
       this.#entries.push({ type: 'symlink', path, mode: 0o777, target });
       return;
     }
@@ -136,6 +152,7 @@ class Scanner {
     this.#context.signal.throwIfAborted();
     const fd = openFile(disk);
     try {
+      this.#context.observer?.startFile();
       let piece = this.#readPiece(fd);
       let size = piece.length;
       const head = Buffer.from(piece.subarray(0, HEAD_SIZE));
@@ -168,7 +185,9 @@ class Scanner {
       if (got === 0) break;
       used += got;
     }
-    return this.#buffer.subarray(0, used);
+    const piece = this.#buffer.subarray(0, used);
+    this.#context.observer?.add(piece);
+    return piece;
   }
 
   async #turn(cost: number): Promise<void> {

@@ -49,71 +49,105 @@ export async function* readNar(
   chunks: AsyncIterable<Uint8Array>,
   options: ReadNarOptions = {},
 ): AsyncGenerator<NarEntry, void, undefined> {
-  const { signal, maxDepth = 1024, size: archiveSize = Number.POSITIVE_INFINITY } = options;
-  const input = tokenReader(chunks, signal);
+  const reader = narReader(chunks, options);
   try {
-    await input.expect(NAR_MAGIC);
-    /** The folders that are open, each with the name read last. */
-    const open: { path: BytePath | ''; last: string }[] = [];
-    let path: BytePath | '' = '';
-    for (let more = true; more; ) {
-      await input.expect('(');
-      await input.expect('type');
-      const type = await input.word();
-      if (type === 'directory') {
-        if (open.length >= maxDepth) {
-          throw invalid(`holds folders more than ${maxDepth} deep`, input.offset);
-        }
-        open.push({ path, last: '' });
-        yield { type, path };
-      } else if (type === 'symlink') {
-        await input.expect('target');
-        const target = await input.token(MAX_TARGET, 'a link target');
-        if (target === '' || target.includes('\0')) {
-          throw invalid('has a link target that no link can have', input.offset);
-        }
-        yield { type, path, target };
-      } else if (type === 'regular') {
-        const word = await input.word();
-        const executable = word === 'executable';
-        if (executable) {
-          await input.expect('');
-          await input.expect('contents');
-        } else if (word !== 'contents') {
-          throw invalid(`has ${JSON.stringify(word)} where "contents" belongs`, input.offset);
-        }
-        const size = await input.length();
-        if (size > archiveSize - input.offset) {
-          throw invalid('has a file that ends after the archive does', input.offset);
-        }
-        const body = input.body(size);
-        yield { type: 'file', path, executable, size, contents: body.contents };
-        await body.skip();
-      } else {
-        throw invalid(`has the unknown type ${JSON.stringify(type)}`, input.offset);
+    yield* reader.entries();
+    await reader.end();
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Takes NARs and what stands between them out of a stream. */
+export interface NarReader {
+  /** What the NAR that begins here holds, as `readNar` does; to be read to its end. */
+  entries(): AsyncGenerator<NarEntry, void, undefined>;
+  /** A bare u64. @throws UportError UPORT_NAR_INVALID for more than 2^53 - 1 */
+  number(): Promise<number>;
+  /** A length, bytes as Latin-1, and zeros. @throws UportError UPORT_NAR_INVALID */
+  text(maxLength: number, what: string): Promise<string>;
+  /** @throws UportError UPORT_NAR_INVALID when more follows */
+  end(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** For formats that hold NARs among other things. `readNar` serves for one alone. */
+export function narReader(
+  chunks: AsyncIterable<Uint8Array>,
+  options: ReadNarOptions = {},
+): NarReader {
+  const input = tokenReader(chunks, options.signal);
+  return {
+    entries: () => readEntries(input, options),
+    number: input.length,
+    text: input.token,
+    end: input.end,
+    close: input.close,
+  };
+}
+
+async function* readEntries(
+  input: TokenReader,
+  { maxDepth = 1024, size: archiveSize = Number.POSITIVE_INFINITY }: ReadNarOptions,
+): AsyncGenerator<NarEntry, void, undefined> {
+  await input.expect(NAR_MAGIC);
+  /** The folders that are open, each with the name read last. */
+  const open: { path: BytePath | ''; last: string }[] = [];
+  let path: BytePath | '' = '';
+  for (let more = true; more; ) {
+    await input.expect('(');
+    await input.expect('type');
+    const type = await input.word();
+    if (type === 'directory') {
+      if (open.length >= maxDepth) {
+        throw invalid(`holds folders more than ${maxDepth} deep`, input.offset);
       }
-      // A folder stays open; everything else ends here, with the entry it stands in.
-      if (type !== 'directory') {
-        await input.expect(')');
+      open.push({ path, last: '' });
+      yield { type, path };
+    } else if (type === 'symlink') {
+      await input.expect('target');
+      const target = await input.token(MAX_TARGET, 'a link target');
+      if (target === '' || target.includes('\0')) {
+        throw invalid('has a link target that no link can have', input.offset);
+      }
+      yield { type, path, target };
+    } else if (type === 'regular') {
+      const word = await input.word();
+      const executable = word === 'executable';
+      if (executable) {
+        await input.expect('');
+        await input.expect('contents');
+      } else if (word !== 'contents') {
+        throw invalid(`has ${JSON.stringify(word)} where "contents" belongs`, input.offset);
+      }
+      const size = await input.length();
+      if (size > archiveSize - input.offset) {
+        throw invalid('has a file that ends after the archive does', input.offset);
+      }
+      const body = input.body(size);
+      yield { type: 'file', path, executable, size, contents: body.contents };
+      await body.skip();
+    } else {
+      throw invalid(`has the unknown type ${JSON.stringify(type)}`, input.offset);
+    }
+    // A folder stays open; everything else ends here, with the entry it stands in.
+    if (type !== 'directory') {
+      await input.expect(')');
+      if (open.length > 0) await input.expect(')');
+    }
+    more = false;
+    while (!more && open.length > 0) {
+      const word = await input.word();
+      if (word === 'entry') {
+        path = await entryPath(input, open[open.length - 1] as (typeof open)[number]);
+        more = true;
+      } else if (word === ')') {
+        open.pop();
         if (open.length > 0) await input.expect(')');
-      }
-      more = false;
-      while (!more && open.length > 0) {
-        const word = await input.word();
-        if (word === 'entry') {
-          path = await entryPath(input, open[open.length - 1] as (typeof open)[number]);
-          more = true;
-        } else if (word === ')') {
-          open.pop();
-          if (open.length > 0) await input.expect(')');
-        } else {
-          throw invalid(`has ${JSON.stringify(word)} where an entry belongs`, input.offset);
-        }
+      } else {
+        throw invalid(`has ${JSON.stringify(word)} where an entry belongs`, input.offset);
       }
     }
-    await input.end();
-  } finally {
-    await input.close();
   }
 }
 

@@ -57,6 +57,7 @@ export function createPlan(inputs: PlanInputs): Plan {
       name: app.name,
       guest: app.guest.name,
       linkage: app.linkage,
+      ...(app.folder !== undefined && { folder: app.folder }),
       program: app.program,
       target: app.target,
     },

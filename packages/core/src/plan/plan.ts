@@ -63,6 +63,8 @@ export interface AppPlan {
   readonly name: string;
   readonly guest: string;
   readonly linkage: 'static' | 'static-pie' | 'dynamic';
+  /** Where the paths that users name begin; `app` unless told. */
+  readonly folder?: BytePath;
   /** What starts: the target binary, a link to it, or a script. */
   readonly program: BytePath;
   /** The target binary inside the payload tree. */

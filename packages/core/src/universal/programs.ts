@@ -1,5 +1,5 @@
 import { UportError } from '@uport/errors';
-import { displayBytes, parseBytePath } from '../model/byte-path.ts';
+import { displayBytes, parseBytePath, textPath } from '../model/byte-path.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { PayloadOptions, ProgramName } from './write-payload.ts';
 
@@ -20,11 +20,17 @@ export function payloadOptions(
 function programsOf(plan: Plan, bins: Readonly<Record<string, string>>): readonly ProgramName[] {
   const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
   const named = Object.entries(bins);
+  const entries = new Map(plan.payload.entries.map((entry) => [entry.path, entry]));
   if (named.length === 0) return [{ name: latin1(plan.app.name), path: plan.app.program }];
+  const folder = plan.app.folder ?? textPath('app');
   return named.map(([name, file]) => {
-    const path = parseBytePath(`app/${latin1(file.replace(/^(\/app\/|\.\/)/, ''))}`);
-    const found = plan.payload.entries.find((entry) => entry.path === path);
-    if (found !== undefined && found.type !== 'directory') return { name: latin1(name), path };
+    const inside = latin1(file).replace(/^\.\//, '');
+    const whole = inside.startsWith(`/${folder}/`) ? inside.slice(1) : `${folder}/${inside}`;
+    const path = parseBytePath(whole);
+    const found = entries.get(path);
+    if (found !== undefined && found.type !== 'directory') {
+      return { name: latin1(name), path };
+    }
     throw new UportError({
       code: 'UPORT_BIN_NOT_FOUND',
       category: 'input',

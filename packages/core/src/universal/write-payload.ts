@@ -10,7 +10,14 @@ import { parseArch } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { placeOf, rangeOf } from '../model/content.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
-import type { BytePath, FileEntry } from '../model/payload-tree.ts';
+import type {
+  BytePath,
+  FileEntry,
+  PayloadEntry,
+  PayloadTree,
+  SymlinkEntry,
+} from '../model/payload-tree.ts';
+import { resolveEntry } from '../model/resolve-entry.ts';
 import type { PinnedFile, Plan } from '../plan/plan.ts';
 import { temporaryName } from '../store/temporary.ts';
 import {
@@ -153,7 +160,7 @@ class PayloadWriter {
       hosts,
       tree,
       programs,
-      nodes: plan.payload.entries.map(nodeOf),
+      nodes: payloadNodes(plan.payload),
     };
   }
 
@@ -297,17 +304,34 @@ function tooManySlices(host: string, count: number): UportError {
   });
 }
 
-function nodeOf(entry: Plan['payload']['entries'][number]): PayloadNode {
+function payloadNodes({ entries }: PayloadTree): readonly PayloadNode[] {
+  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+  return entries.map((entry) => nodeOf(entry, byPath));
+}
+
+function nodeOf(entry: PayloadEntry, byPath: ReadonlyMap<string, PayloadEntry>): PayloadNode {
   switch (entry.type) {
     case 'directory':
       return { type: 'directory', path: entry.path, mode: entry.mode };
     case 'file':
       return { type: 'file', path: entry.path, mode: entry.mode, size: entry.size };
     case 'symlink':
-      return { type: 'symlink', path: entry.path, target: entry.target };
+      return { type: 'symlink', path: entry.path, target: linkTarget(entry, byPath) };
     case 'hardlink':
       return { type: 'hardlink', path: entry.path, target: entry.target };
   }
+}
+
+/** The tree is unpacked anywhere: an absolute link into it becomes a relative one. */
+function linkTarget(
+  { path: place, target }: SymlinkEntry,
+  byPath: ReadonlyMap<string, PayloadEntry>,
+): string {
+  const inside = path.posix.normalize(target).replace(/^\/|\/$/g, '');
+  if (!target.startsWith('/') || resolveEntry(byPath, inside as BytePath) === undefined) {
+    return target;
+  }
+  return path.posix.relative(path.posix.dirname(`/${place}`), `/${inside}`) || '.';
 }
 
 /** One zstd frame with its content size, so that a reader knows what it must hold. */

@@ -1,0 +1,120 @@
+import { cp, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Plan } from '@uport/core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { offlineFlags } from './support/emitters.ts';
+import { buildClosure, closureMissing, type DynamicClosure } from './support/nix-closure.ts';
+import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
+import { named } from './support/tools.ts';
+import { errorCode, uport } from './support/uport.ts';
+
+const missing = closureMissing('riscv64');
+
+describe.skipIf(missing)(named('a Nix store path as the app', missing), () => {
+  let folder: string;
+  let closure: DynamicClosure;
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    closure = await buildClosure(folder, 'riscv64');
+  });
+  afterAll(() => removeFolder(folder));
+
+  const flags = () => ['--compression-level', '1', '--host', 'riscv64', ...offlineFlags()];
+  const build = (outDir: string, ...args: readonly string[]) =>
+    uport(['build', '--emit', 'oci', '-o', path.join(folder, outDir), ...flags(), ...args]);
+  const planOf = async (outDir: string): Promise<string> =>
+    readFile(path.join(folder, outDir, 'plan.json'), 'utf8');
+  const built = async (outDir: string, ...args: readonly string[]): Promise<string> => {
+    const finished = await build(outDir, ...args);
+    expect(finished, finished.stderr).toMatchObject({ status: 0 });
+    return planOf(outDir);
+  };
+
+  test('its payload is the closure that Nix tells, at its own paths', async () => {
+    const plan: Plan = JSON.parse(await built('asked', path.join(closure.root, closure.wrapped)));
+    expect(plan.app).toMatchObject({
+      name: 'hello-wrapped',
+      guest: 'riscv64',
+      program: `${closure.wrapped}/bin/hello-wrapped`.slice(1),
+      target: `${closure.hello}/bin/hello`.slice(1),
+    });
+    const tops = plan.payload.entries.filter(({ path: each }) => each.split('/').length === 3);
+    expect(tops.map(({ path: each }) => `/${each}`)).toEqual(closure.requisites);
+  });
+
+  test('a scan, a link, an export and binary caches give the same plan', async () => {
+    const { nix, root, wrapped } = closure;
+    const expected = await built('first', wrapped, '--nix-store', root);
+
+    const bare = path.join(folder, 'bare');
+    await mkdir(path.join(bare, 'nix'), { recursive: true });
+    await cp(path.join(root, 'nix/store'), path.join(bare, 'nix/store'), {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
+    expect(await built('scanned', path.join(bare, wrapped))).toBe(expected);
+
+    await symlink(path.join(bare, wrapped), path.join(folder, 'result'));
+    expect(await built('linked', path.join(folder, 'result'))).toBe(expected);
+
+    const exported = path.join(folder, 'closure.export');
+    const script = 'nix-store --export "$@" > "$0"';
+    await nix('sh', ['-c', script, exported, ...closure.requisites]);
+    expect(await built('exported', `nix-export:${exported}`)).toBe(expected);
+
+    const key = path.join(folder, 'key');
+    await nix('nix-store', ['--generate-binary-cache-key', 'test-1', key, `${key}.pub`]);
+    const trusted = ['--nix-trusted-key', await readFile(`${key}.pub`, 'utf8')];
+    for (const compression of ['xz', 'zstd']) {
+      const cache = `file://${folder}/cache-${compression}`;
+      const to = `${cache}?secret-key=${key}&compression=${compression}`;
+      expect(await nix('nix', ['copy', '--to', to, wrapped])).toMatchObject({ status: 0 });
+      const args = [wrapped, '--nix-store', cache];
+      expect(await built(compression, ...args, ...trusted)).toBe(expected);
+      if (compression === 'xz') continue;
+      expect(errorCode(await build('untrusted', ...args))).toBe('UPORT_NIX_UNTRUSTED');
+      expect(await built('plain', wrapped, '--nix-store', `${cache}?trusted=true`)).toBe(expected);
+    }
+  });
+
+  test('what a cache lacks, or has damaged, is refused', async () => {
+    const { nix, wrapped, requisites } = closure;
+    const cache = path.join(folder, 'cache-damaged');
+    await nix('nix', ['copy', '--to', `file://${cache}?compression=none`, wrapped]);
+    const store = { UPORT_STORE_DIR: path.join(folder, 'empty') };
+    const from = ['--nix-store', `file://${cache}?trusted=true`];
+    const refused = async () =>
+      uport(
+        ['build', wrapped, ...from, '--emit', 'oci', '-o', path.join(folder, 'no'), ...flags()],
+        { env: store },
+      );
+
+    const words = requisites.find((each) => each.endsWith('-words-1.0')) as string;
+    const narinfo = path.join(cache, `${path.basename(words).slice(0, 32)}.narinfo`);
+    const text = await readFile(narinfo, 'latin1');
+    const nar = path.join(cache, /^URL: (.+)$/m.exec(text)?.[1] ?? '');
+    const bytes = await readFile(nar);
+    await writeFile(nar, bytes.toString('latin1').replace('words from', 'swords fro'), 'latin1');
+    expect(errorCode(await refused())).toBe('UPORT_NIX_NAR_DAMAGED');
+    await writeFile(nar, bytes);
+    await writeFile(narinfo, text.replace(/^URL: .*$/m, 'URL: ../../../etc/passwd'));
+    expect(errorCode(await refused())).toBe('UPORT_NIX_NAR_DAMAGED');
+    await rename(narinfo, `${narinfo}.away`);
+    const lacking = await refused();
+    expect(errorCode(lacking)).toBe('UPORT_NIX_PATH_MISSING');
+    expect(lacking.stderr).toContain(words);
+  });
+
+  test('the program is found, or asked for', async () => {
+    const { root, hello } = closure;
+    const program = async (...args: readonly string[]) =>
+      (JSON.parse(await built('program', ...args)) as Plan).app.program;
+    expect(await program(path.join(root, hello))).toBe(`${hello}/bin/hello`.slice(1));
+    expect(await program(path.join(root, hello), '--entrypoint', 'bin/hi')).toMatch(/bin\/hi$/);
+    expect(await program(path.join(root, hello, 'bin/hi'))).toMatch(/bin\/hi$/);
+    const data = closure.requisites.find((each) => each.endsWith('-words-1.0')) as string;
+    expect(errorCode(await build('no', path.join(root, data)))).toBe('UPORT_ENTRYPOINT_MISSING');
+    const none = await build('no', path.join(root, hello), '--entrypoint', 'bin/none');
+    expect(errorCode(none)).toBe('UPORT_ENTRYPOINT_NOT_FOUND');
+  });
+});

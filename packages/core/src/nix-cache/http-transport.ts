@@ -1,0 +1,264 @@
+// A binary cache behind HTTP: GET, HEAD and PUT of plain files, as Nix's own http store does.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { UportError } from '@uport/errors';
+import { cacheFault, reasonOf } from './faults.ts';
+import type { CacheFile, CacheTransport, CacheUpload } from './transport.ts';
+
+export interface HttpTransportOptions {
+  /** Milliseconds before each further try. */
+  readonly retryDelays?: readonly number[];
+  /** Adds headers that speak for the user; asked anew for each try. */
+  readonly authorize?: (request: AuthorizedRequest) => Readonly<Record<string, string>>;
+  /** How the cache is called in messages. Default: its address. */
+  readonly shown?: string;
+}
+
+export interface AuthorizedRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** sha256 of the body, in hex. */
+  readonly bodyDigest: string;
+}
+
+const EMPTY_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+const RETRY_DELAYS: readonly number[] = [500, 2000, 5000];
+/** Nothing sent and nothing answered for so long ends a try. Milliseconds. */
+const STALL = 60_000;
+/** What a server says of an error is worth showing up to here. */
+const MAX_EXPLANATION = 4096;
+
+/**
+ * @param base the folder of the cache; a query in it is sent with each request
+ * @throws UportError UPORT_NIX_CACHE_UNREACHABLE, UPORT_NIX_CACHE_REFUSED, UPORT_NIX_CACHE_SERVER_ERROR
+ */
+export function httpTransport(base: URL, options: HttpTransportOptions = {}): CacheTransport {
+  const delays = options.retryDelays ?? RETRY_DELAYS;
+  const shown = options.shown ?? urlForPeople(base);
+  const urlOf = (name: string): URL => {
+    const url = new URL(base);
+    url.username = '';
+    url.password = '';
+    url.pathname = `${base.pathname.replace(/\/+$/, '')}/${name}`;
+    return url;
+  };
+  const login = basicLogin(base);
+  const authorize = (request: AuthorizedRequest) => ({
+    ...login,
+    ...options.authorize?.(request),
+  });
+
+  /** One request that was answered with success, or with "not there": then undefined. */
+  const request = async (
+    method: AuthorizedRequest['method'],
+    name: string,
+    signal: AbortSignal,
+    upload?: CacheUpload,
+  ): Promise<{ response: Response; watch: Watch } | undefined> => {
+    for (let attempt = 0; ; attempt++) {
+      signal.throwIfAborted();
+      try {
+        return await one(method, urlOf(name), signal, authorize, upload);
+      } catch (error) {
+        signal.throwIfAborted();
+        const delay = delays[attempt];
+        if (delay === undefined || !mayPass(error)) throw error;
+        await sleep(delay, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  };
+
+  return {
+    url: shown,
+    async read(name, signal): Promise<CacheFile | undefined> {
+      const answer = await request('GET', name, signal);
+      if (answer === undefined) return undefined;
+      const { response, watch } = answer;
+      const length = response.headers.get('content-length');
+      const encoded = response.headers.get('content-encoding') !== null;
+      return {
+        size: length === null || encoded ? undefined : Number(length),
+        chunks: bodyOf(response, urlOf(name), watch, signal),
+      };
+    },
+    async has(name, signal) {
+      const answer = await request('HEAD', name, signal);
+      answer?.watch.stop();
+      return answer !== undefined;
+    },
+    async write(name, upload, signal) {
+      const answer = await request('PUT', name, signal, upload);
+      answer?.watch.stop();
+      await answer?.response.body?.cancel().catch(() => undefined);
+    },
+  };
+}
+
+async function one(
+  method: AuthorizedRequest['method'],
+  url: URL,
+  signal: AbortSignal,
+  authorize: (request: AuthorizedRequest) => Readonly<Record<string, string>>,
+  upload: CacheUpload | undefined,
+): Promise<{ response: Response; watch: Watch } | undefined> {
+  const watch = watchdog(signal);
+  const headers: Record<string, string> = {
+    'accept-encoding': 'identity',
+    'user-agent': 'uport',
+    ...(upload && {
+      'content-type': upload.contentType,
+      'content-length': String(upload.size),
+    }),
+  };
+  const bodyDigest = upload?.sha256 ?? EMPTY_BODY;
+  const init: RequestInit = {
+    method,
+    headers: { ...headers, ...authorize({ method, url, headers, bodyDigest }) },
+    signal: watch.signal,
+    // A signature is for one address, and a body that streams can be sent once.
+    redirect: method === 'PUT' ? 'manual' : 'follow',
+  };
+  let bodyFault: unknown;
+  if (upload) {
+    const sent = async function* () {
+      try {
+        for await (const chunk of upload.open()) {
+          watch.alive();
+          yield chunk;
+        }
+      } catch (error) {
+        bodyFault ??= error;
+        throw error;
+      }
+    };
+    init.body = ReadableStream.from(sent()) as NonNullable<RequestInit['body']>;
+    init.duplex = 'half';
+    init.redirect = 'error';
+  }
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch (error) {
+    watch.stop();
+    signal.throwIfAborted();
+    if (bodyFault !== undefined) throw bodyFault;
+    throw unreachable(url, error);
+  }
+  if (response.ok) return { response, watch };
+  watch.alive();
+  const explanation = await readExplanation(response).catch(() => '');
+  watch.stop();
+  const { status } = response;
+  // S3 answers 403 for what is not there to those who may not list.
+  const missing =
+    status === 404 || status === 410 || (status === 403 && /NoSuchKey/.test(explanation));
+  if (missing && method !== 'PUT') return undefined;
+  throw statusFault(url, status, method, explanation);
+}
+
+async function* bodyOf(
+  response: Response,
+  url: URL,
+  watch: Watch,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const reader = response.body?.getReader();
+  try {
+    while (reader) {
+      let part: Awaited<ReturnType<typeof reader.read>>;
+      try {
+        part = await reader.read();
+      } catch (error) {
+        signal.throwIfAborted();
+        throw unreachable(url, error);
+      }
+      if (part.done) return;
+      watch.alive();
+      yield part.value;
+    }
+  } finally {
+    watch.stop();
+    await reader?.cancel().catch(() => undefined);
+  }
+}
+
+interface Watch {
+  readonly signal: AbortSignal;
+  alive(): void;
+  stop(): void;
+}
+
+function watchdog(signal: AbortSignal): Watch {
+  const stall = new AbortController();
+  const abort = () => stall.abort(new Error(`no byte came for ${STALL / 1000} s`));
+  const timer = setTimeout(abort, STALL);
+  return {
+    signal: AbortSignal.any([signal, stall.signal]),
+    alive: () => void timer.refresh(),
+    stop: () => clearTimeout(timer),
+  };
+}
+
+/** `https://USER:PASSWORD@…`, which fetch refuses in an address. */
+function basicLogin(url: URL): Readonly<Record<string, string>> {
+  if (url.username === '' && url.password === '') return {};
+  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+}
+
+async function readExplanation(response: Response): Promise<string> {
+  let text = '';
+  const decoder = new TextDecoder();
+  for await (const chunk of response.body ?? []) {
+    text += decoder.decode(chunk, { stream: true });
+    if (text.length > MAX_EXPLANATION) break;
+  }
+  return text.slice(0, MAX_EXPLANATION);
+}
+
+/** What S3 says in XML, else the first line of a text. */
+function explained(text: string): string {
+  const code = /<Code>([\w.]{1,100})<\/Code>/.exec(text)?.[1];
+  const message = /<Message>([^<]{1,300})<\/Message>/.exec(text)?.[1];
+  const plain = text.trim().split('\n')[0] ?? '';
+  const said = [code, message].filter(Boolean).join(': ') || (plain.startsWith('<') ? '' : plain);
+  const printable = said.replace(/[^\x20-\x7e]/g, '?').slice(0, 300);
+  return printable === '' ? '' : `: ${printable}`;
+}
+
+function statusFault(url: URL, status: number, method: string, text: string): UportError {
+  const what = `${method} ${urlForPeople(url)} was answered with ${status}${explained(text)}`;
+  if (status >= 500 || status === 429 || status === 408) {
+    return cacheFault('UPORT_NIX_CACHE_SERVER_ERROR', what, 'try again later');
+  }
+  const hint =
+    status === 401 || status === 403
+      ? 'check the login: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile for s3://, USER:PASSWORD@ in the address for https://'
+      : method === 'PUT'
+        ? 'the server must take PUT at that address; a plain file server does not: write to a folder and copy it there'
+        : 'check the address';
+  return cacheFault('UPORT_NIX_CACHE_REFUSED', what, hint);
+}
+
+function unreachable(url: URL, error: unknown): UportError {
+  return cacheFault(
+    'UPORT_NIX_CACHE_UNREACHABLE',
+    `${urlForPeople(url)} cannot be reached: ${reasonOf(error)}`,
+    'check the address and the network (NODE_USE_ENV_PROXY=1 makes Node use HTTP_PROXY)',
+    error,
+  );
+}
+
+function mayPass(error: unknown): boolean {
+  if (!(error instanceof UportError)) return false;
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if ((at as NodeJS.ErrnoException).code === 'ENOTFOUND') return false;
+    if (at.message === 'unexpected redirect') return false;
+  }
+  return ['UPORT_NIX_CACHE_UNREACHABLE', 'UPORT_NIX_CACHE_SERVER_ERROR'].includes(error.code);
+}
+
+/** Without a password and without what may be one. */
+export function urlForPeople(url: URL): string {
+  return `${url.protocol}//${url.host}${url.pathname}`;
+}

@@ -1,0 +1,57 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { cacheFault } from './faults.ts';
+import { folderTransport } from './folder-transport.ts';
+import { httpTransport } from './http-transport.ts';
+import type { CacheTransport } from './transport.ts';
+
+/** A binary cache, and what its address says besides where it lies. */
+export interface OpenCache {
+  readonly transport: CacheTransport;
+  /** `?trusted=true`: its objects need no signature. */
+  readonly trusted: boolean;
+}
+
+/** Settings that Nix takes in the query of a store's address. */
+const OWN_SETTINGS = ['trusted', 'compression', 'priority', 'want-mass-query', 'secret-key'];
+
+/**
+ * Opens a binary cache by its address, as Nix spells it: `file:///DIR`, `https://HOST/PATH`,
+ * `http://…`; a bare folder too.
+ *
+ * @throws UportError UPORT_NIX_CACHE_URL
+ */
+export async function openCache(address: string): Promise<OpenCache> {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(address)?.[1]?.toLowerCase();
+  if (scheme === undefined) {
+    return { transport: folderTransport(path.resolve(address)), trusted: false };
+  }
+  if (!URL.canParse(address)) throw invalid(address);
+  const url = new URL(address);
+  const trusted = url.searchParams.get('trusted') === 'true';
+  if (scheme === 'file') {
+    url.search = '';
+    return { transport: folderTransport(fileFolder(url, address)), trusted };
+  }
+  if (scheme === 'http' || scheme === 'https') {
+    for (const name of OWN_SETTINGS) url.searchParams.delete(name);
+    return { transport: httpTransport(url), trusted };
+  }
+  throw invalid(address);
+}
+
+function fileFolder(url: URL, address: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    throw invalid(address);
+  }
+}
+
+function invalid(address: string): Error {
+  return cacheFault(
+    'UPORT_NIX_CACHE_URL',
+    `${JSON.stringify(address.replace(/\/\/[^/@]*@/, '//').slice(0, 300))} is no address of a binary cache`,
+    'write a folder, file:///DIR, https://HOST/PATH or s3://BUCKET?region=REGION',
+  );
+}

@@ -1,0 +1,183 @@
+// Store objects out of a binary cache, each checked against its .narinfo and that against a key.
+import { createHash } from 'node:crypto';
+import { UportError } from '@uport/errors';
+import { type Digest, parseDigest } from '../model/digest.ts';
+import { formatNixHash, type NixHash } from '../nix/hash.ts';
+import { readNar } from '../nix/nar-reader.ts';
+import { isTrusted, MAX_NARINFO, type NarInfo, parseNarInfo } from '../nix/narinfo.ts';
+import type { NixPublicKey } from '../nix/public-key.ts';
+import { parseStorePath } from '../nix/store-path.ts';
+import type { OpenCache } from '../nix-cache/open-cache.ts';
+import type { CacheTransport } from '../nix-cache/transport.ts';
+import { scanOfEntries } from './canonical-scan.ts';
+import { pathMissing } from './faults.ts';
+import { decodeNar } from './nar-decoder.ts';
+import type { ClosureContext, NixStore } from './nix-store.ts';
+import { type NarFiles, placeEntries, type RelativeEntry, storeNarFiles } from './stored-files.ts';
+
+/** A compressed NAR is hardly larger than this much more than the NAR. */
+const SLACK = 1 << 20;
+const MAX_LIST = 256 << 20;
+
+/**
+ * @param keys whose signatures count; an object whose path follows from its content needs none
+ */
+export function cacheStore(
+  { transport, trusted }: OpenCache,
+  keys: readonly NixPublicKey[],
+): NixStore {
+  return {
+    name: transport.url,
+    async read(storePath, context) {
+      const info = await readInfo(transport, storePath, context.signal);
+      if (!trusted && !isTrusted(info, keys)) throw untrusted(info, transport.url);
+      const kept = await lookUp(info.narHash, context);
+      const { entries, files } = kept ?? (await fetchObject(transport, info, context));
+      const scan = scanOfEntries(placeEntries(storePath, entries), files);
+      return { storePath, references: info.references.toSorted(), scan };
+    },
+  };
+}
+
+async function readInfo(
+  transport: CacheTransport,
+  storePath: string,
+  signal: AbortSignal,
+): Promise<NarInfo> {
+  const { hash } = parseStorePath(storePath);
+  const name = `${hash}.narinfo`;
+  const file = await transport.read(name, signal);
+  if (file === undefined) throw pathMissing(storePath, transport.url);
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of file.chunks) {
+    size += chunk.length;
+    if (size > MAX_NARINFO) break;
+    parts.push(chunk);
+  }
+  try {
+    const info = parseNarInfo(Buffer.concat(parts).toString('latin1'));
+    if (info.storePath === storePath) return info;
+  } catch (error) {
+    throw error instanceof UportError ? error.inFile(`${transport.url}/${name}`) : error;
+  }
+  throw new UportError({
+    code: 'UPORT_NIX_NARINFO_INVALID',
+    category: 'input',
+    message: `${transport.url}/${name} is not about ${storePath}`,
+    hint: 'the cache is damaged; look at the file',
+  });
+}
+
+async function fetchObject(
+  transport: CacheTransport,
+  info: NarInfo,
+  context: ClosureContext,
+): Promise<NarFiles> {
+  const { store, signal } = context;
+  const source = await transport.read(narName(info, transport), signal);
+  if (source === undefined) throw damaged(info, transport, 'has no NAR at the address it names');
+  const packed = createHash('sha256');
+  const { digest, size } = await store.put(observe(source.chunks, packed), {
+    maxSize: info.fileSize ?? info.narSize + SLACK,
+    signal,
+  });
+  if (info.fileHash?.algorithm === 'sha256' && !sameHash(info.fileHash, packed.digest())) {
+    throw damaged(info, transport, 'is not the file that its .narinfo promises');
+  }
+  const plain = createHash('sha256');
+  const chunks = observe(
+    decodeNar(store.pathOf(digest), size, info.compression, signal),
+    plain,
+    info,
+  );
+  const found = await storeNarFiles(readNar(chunks, { signal, size: info.narSize }), context);
+  if (!sameHash(info.narHash, plain.digest())) {
+    throw damaged(info, transport, 'has other bytes than its .narinfo promises');
+  }
+  await keep(info.narHash, found, context);
+  return found;
+}
+
+/** The name below the cache; an address elsewhere is refused, since nobody named it. */
+function narName(info: NarInfo, transport: CacheTransport): string {
+  const { url } = info;
+  const inside = /^[A-Za-z0-9][\w.+=-]*(?:\/[A-Za-z0-9][\w.+=-]*)*(?:\?[\w.+=&%-]*)?$/.test(url);
+  if (inside) return url;
+  throw damaged(info, transport, `names ${JSON.stringify(url.slice(0, 200))} as its NAR's place`);
+}
+
+async function* observe(
+  chunks: AsyncIterable<Uint8Array>,
+  hash: ReturnType<typeof createHash>,
+  info?: NarInfo,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    // A small file may unpack to any size; it must not fill the disk before it is refused.
+    if (info && size > info.narSize) return;
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+function sameHash(hash: NixHash, bytes: Buffer): boolean {
+  return bytes.equals(hash.bytes);
+}
+
+const recordOf = (hash: NixHash) => `nix-objects/${formatNixHash(hash, 'base16')}`;
+
+/** An object that was unpacked before, while the store has all its files. */
+async function lookUp(hash: NixHash, { store }: ClosureContext): Promise<NarFiles | undefined> {
+  const kept = (await store.lookup(recordOf(hash))) as { list?: unknown } | undefined;
+  if (typeof kept?.list !== 'string') return undefined;
+  const bytes = await store.read(parseDigest(kept.list), MAX_LIST);
+  if (bytes === undefined) return undefined;
+  const entries = JSON.parse(Buffer.from(bytes).toString('latin1')) as RelativeEntry[];
+  const files = new Map<Digest, string>();
+  for (const entry of entries) {
+    if (entry.type !== 'file') continue;
+    const { digest } = entry as unknown as { digest: Digest };
+    const file = store.locate(digest);
+    if (file === undefined) return undefined;
+    files.set(digest, file);
+  }
+  return { entries, files };
+}
+
+async function keep(
+  hash: NixHash,
+  { entries }: NarFiles,
+  { store, signal }: ClosureContext,
+): Promise<void> {
+  const text = Buffer.from(JSON.stringify(entries), 'latin1');
+  const { digest } = await store.put(
+    (async function* () {
+      yield text;
+    })(),
+    { signal },
+  );
+  await store.record(recordOf(hash), { list: digest });
+}
+
+function untrusted(info: NarInfo, cache: string): UportError {
+  const signers = info.signatures.map((each) => each.split(':')[0]).join(', ');
+  return new UportError({
+    code: 'UPORT_NIX_UNTRUSTED',
+    category: 'input',
+    message: `${info.storePath} of ${cache} lacks a signature by a trusted key (${
+      signers === '' ? 'it has none' : `signed by ${signers.slice(0, 200)}`
+    })`,
+    hint: 'name the cache’s public key with --nix-trusted-key NAME:BASE64, or add ?trusted=true to its address',
+  });
+}
+
+function damaged(info: NarInfo, transport: CacheTransport, what: string): UportError {
+  return new UportError({
+    code: 'UPORT_NIX_NAR_DAMAGED',
+    category: 'input',
+    message: `${info.storePath} of ${transport.url} ${what}`,
+    hint: 'the cache is damaged or was made to mislead; fill it again',
+  });
+}

@@ -1,0 +1,1 @@
+export { type LoadNixOptions, loadNixApp, type NixImportOptions } from './load-nix-app.ts';

@@ -1,0 +1,174 @@
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { UportError } from '@uport/errors';
+import type { App } from '../app/app.ts';
+import { appOfScan } from '../app/load-app.ts';
+import { readProgram } from '../app/read-program.ts';
+import type { Scan } from '../app/scan-folder.ts';
+import { displayBytes, parseBytePath, textPath } from '../model/byte-path.ts';
+import type { BytePath } from '../model/payload-tree.ts';
+import type { Progress } from '../model/progress.ts';
+import { DEFAULT_TRUSTED_KEYS, parseNixPublicKey } from '../nix/public-key.ts';
+import { NIX_STORE_DIR, parseStorePath } from '../nix/store-path.ts';
+import { openCache } from '../nix-cache/open-cache.ts';
+import type { Store } from '../store/store.ts';
+import { cacheStore } from './cache-store.ts';
+import { readExportStore } from './export-store.ts';
+import { folderStore } from './folder-store.ts';
+import { type NixInput, nixInput, packageName } from './nix-input.ts';
+import type { ClosureContext, NixStore } from './nix-store.ts';
+import { readClosure } from './read-closure.ts';
+
+export interface NixImportOptions {
+  /**
+   * Where store paths are taken from: a folder with `nix/store` in it, or the address of a binary
+   * cache. Default: the folder that the input names.
+   */
+  readonly store?: string;
+  /** `NAME:BASE64`, whose signatures of a cache's objects count. Default: cache.nixos.org's key. */
+  readonly trustedKeys?: readonly string[];
+}
+
+export interface LoadNixOptions extends NixImportOptions {
+  /** What starts: a path inside the store path, or a full one. */
+  readonly program?: string;
+  readonly name?: string;
+}
+
+export interface LoadNixContext {
+  readonly store: Store;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** `nix-export:FILE` */
+const EXPORT = 'nix-export:';
+
+/**
+ * Reads a Nix store path with its closure as an app whose payload has them at their own paths.
+ * Undefined when the input is none; so too for a single static program in a store, which needs no
+ * closure.
+ *
+ * @throws UportError UPORT_NIX_*, UPORT_NAR_INVALID, UPORT_ENTRYPOINT_*, UPORT_ELF_*, UPORT_GUEST_*
+ */
+export async function loadNixApp(
+  input: string,
+  options: LoadNixOptions,
+  { store, progress, signal }: LoadNixContext,
+): Promise<App | undefined> {
+  const exported = input.startsWith(EXPORT) ? input.slice(EXPORT.length) : undefined;
+  const named = exported === undefined ? nixInput(input, options.store) : undefined;
+  if (exported === undefined && named === undefined) {
+    if (options.store === undefined) return undefined;
+    throw new UportError({
+      code: 'UPORT_NIX_STORE_PATH_INVALID',
+      category: 'usage',
+      message: `${JSON.stringify(input)} is not a store path, and --nix-store needs one`,
+      hint: `a store path reads ${NIX_STORE_DIR}/<32 digits>-<name>`,
+    });
+  }
+  if (named?.root !== undefined && (await isStaticFile(named))) return undefined;
+  const task = progress.start(`Reading ${path.basename(input)}`, undefined, 'bytes');
+  try {
+    const context: ClosureContext = { store, task, signal };
+    const found =
+      exported === undefined
+        ? { source: await openStore(named as NixInput, options), at: named as NixInput }
+        : await openExport(exported, options.program, context);
+    const closure = await readClosure(found.at.storePath, found.source, context);
+    return await appOfClosure(closure.scan, found.at, options);
+  } finally {
+    task.done();
+  }
+}
+
+/** A single program without a loader, which is an app as it is. */
+async function isStaticFile({ storePath, inside, root }: NixInput): Promise<boolean> {
+  const file = path.join(root ?? '/', storePath, inside);
+  const status = await stat(file).catch(() => undefined);
+  if (!status?.isFile()) return false;
+  const elf = await readProgram(file, file).catch(() => undefined);
+  return elf?.linkage === 'static' || elf?.linkage === 'static-pie';
+}
+
+async function openStore(input: NixInput, options: LoadNixOptions): Promise<NixStore> {
+  const { store } = options;
+  if (store === undefined) return folderStore(input.root ?? '/');
+  const isAddress = /^[a-z][a-z0-9+.-]*:\/\//i.test(store);
+  if (!isAddress) return folderStore(path.resolve(store));
+  const keys = (options.trustedKeys ?? DEFAULT_TRUSTED_KEYS).map(parseNixPublicKey);
+  return cacheStore(await openCache(store), keys);
+}
+
+async function openExport(
+  file: string,
+  program: string | undefined,
+  context: ClosureContext,
+): Promise<{ source: NixStore; at: NixInput }> {
+  const source = await readExportStore(file, context);
+  const asked = program?.startsWith(`${NIX_STORE_DIR}/`) ? nixInput(program, '') : undefined;
+  const storePath = asked?.storePath ?? source.root;
+  if (storePath !== undefined) return { source, at: { storePath, inside: '', root: undefined } };
+  throw new UportError({
+    code: 'UPORT_ENTRYPOINT_MISSING',
+    category: 'usage',
+    message: `the export holds ${source.tops.length} packages that no other needs`,
+    hint: `name the program with --entrypoint, such as ${source.tops[0] ?? NIX_STORE_DIR}/bin/NAME`,
+    file,
+  });
+}
+
+async function appOfClosure(scan: Scan, input: NixInput, options: LoadNixOptions): Promise<App> {
+  const { storePath } = input;
+  const program = programOf(scan, input, options.program);
+  const name = options.name ?? packageName(parseStorePath(storePath).name);
+  const app = await appOfScan(name, program, scan, storePath);
+  if (app !== undefined) return { ...app, folder: textPath(storePath.slice(1)) };
+  throw new UportError({
+    code: 'UPORT_ENTRYPOINT_NOT_FOUND',
+    category: 'input',
+    message: `there is no program /${displayBytes(program)}`,
+    hint: programsHint(binPrograms(scan, storePath)),
+    file: storePath,
+  });
+}
+
+function programOf(scan: Scan, { storePath, inside }: NixInput, asked?: string): BytePath {
+  const below = (text: string) => textPath(path.posix.join(storePath, text).slice(1));
+  if (asked?.startsWith('/')) return textPath(path.posix.normalize(asked).slice(1));
+  if (asked !== undefined) return below(asked);
+  if (inside !== '') return below(inside);
+  const top = textPath(storePath.slice(1));
+  if (scan.entries.some((entry) => entry.path === top && entry.type !== 'directory')) return top;
+  const programs = binPrograms(scan, storePath);
+  const main = packageName(parseStorePath(storePath).name);
+  const chosen = programs.find((each) => each === main) ?? programs[0];
+  if (chosen !== undefined && (programs.length === 1 || chosen === main)) {
+    return parseBytePath(`${top}/bin/${chosen}`);
+  }
+  throw new UportError({
+    code: 'UPORT_ENTRYPOINT_MISSING',
+    category: 'usage',
+    message:
+      programs.length === 0
+        ? `${storePath} has no bin folder with a program`
+        : `${storePath} has ${programs.length} programs, and none is called ${main}`,
+    hint: programsHint(programs),
+    file: storePath,
+  });
+}
+
+/** The names in its `bin` folder that are not hidden, as wrapped programs are. */
+function binPrograms(scan: Scan, storePath: string): readonly string[] {
+  const prefix = `${textPath(storePath.slice(1))}/bin/`;
+  return scan.entries
+    .filter(({ path: each, type }) => each.startsWith(prefix) && type !== 'directory')
+    .map(({ path: each }) => each.slice(prefix.length))
+    .filter((name) => !name.includes('/') && !name.startsWith('.'));
+}
+
+function programsHint(programs: readonly string[]): string {
+  if (programs.length === 0) return 'name the program with --entrypoint, a path inside it';
+  const some = programs.slice(0, 5).map((each) => `bin/${displayBytes(each)}`);
+  return `name one with --entrypoint: ${some.join(', ')}${programs.length > 5 ? ', …' : ''}`;
+}

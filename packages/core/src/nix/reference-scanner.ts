@@ -1,0 +1,63 @@
+// How Nix finds what a store object refers to: by the hash parts of store paths in its bytes.
+import { nixBase32Length } from './base32.ts';
+
+/** Digits in a store path's hash part. */
+const LENGTH = nixBase32Length(20);
+
+/** Which bytes are digits of Nix's base 32. */
+const DIGITS = (() => {
+  const table = new Uint8Array(256);
+  for (const digit of Buffer.from('0123456789abcdfghijklmnpqrsvwxyz')) table[digit] = 1;
+  return table;
+})();
+
+/**
+ * Looks for hash parts in bytes that come piece by piece. What it finds is what Nix records as
+ * references (`scanForReferences`), when `known` holds the same paths.
+ */
+export class ReferenceScanner {
+  /** The hash parts that were seen. */
+  readonly found = new Set<string>();
+  readonly #known: { has(hash: string): boolean };
+  #tail = Buffer.alloc(0);
+
+  /** @param known hash parts that count: 32 digits each */
+  constructor(known: { has(hash: string): boolean }) {
+    this.#known = known;
+  }
+
+  /** A reference does not go on from one file into the next. */
+  startFile(): void {
+    this.#tail = Buffer.alloc(0);
+  }
+
+  add(piece: Uint8Array): void {
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    // The seam: the end of the last piece and what may complete it.
+    if (this.#tail.length > 0) {
+      const seam = Buffer.concat([this.#tail, bytes.subarray(0, LENGTH - 1)]);
+      this.#search(seam);
+      if (bytes.length < LENGTH - 1) {
+        this.#tail = Buffer.from(seam.subarray(-(LENGTH - 1)));
+        return;
+      }
+    }
+    this.#search(bytes);
+    this.#tail = Buffer.from(bytes.subarray(-(LENGTH - 1)));
+  }
+
+  #search(bytes: Buffer): void {
+    for (let at = 0; at + LENGTH <= bytes.length; ) {
+      let digit = LENGTH - 1;
+      while (digit >= 0 && DIGITS[bytes[at + digit] as number] === 1) digit--;
+      if (digit >= 0) {
+        // No hash part can hold that byte: go past it.
+        at += digit + 1;
+        continue;
+      }
+      const hash = bytes.toString('latin1', at, at + LENGTH);
+      if (this.#known.has(hash)) this.found.add(hash);
+      at++;
+    }
+  }
+}
