@@ -1,15 +1,15 @@
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
-import { launcherFor } from '@uport/launcher';
 import { loadApp } from './app/load-app.ts';
 import { readSlice } from './app/read-slice.ts';
 import { resolveFatElfs } from './app/resolve-fatelfs.ts';
 import type { Artifact, EmitRequest } from './emitters/emitter.ts';
+import { findLaunchers } from './find-launchers.ts';
 import { makeFolder } from './make-folder.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS, parseArch } from './model/arch.ts';
 import type { ContentSource } from './model/content.ts';
-import { type Digest, sha256Digest } from './model/digest.ts';
+import type { Digest } from './model/digest.ts';
 import type { BytePath } from './model/payload-tree.ts';
 import { type Progress, silentProgress } from './model/progress.ts';
 import { loadNixApp, type NixImportOptions } from './nix-closure/load-nix-app.ts';
@@ -200,19 +200,6 @@ function placeSlices(
       [{ path: target, file }, ...(libraries.get(host) ?? [])],
     ]),
   );
-}
-
-async function findLaunchers(hosts: readonly Arch[]): Promise<Found> {
-  const pins = new Map<string, PinnedFile>();
-  const files = new Map<Digest, string>();
-  for (const host of hosts) {
-    const launcher = launcherFor(host.name);
-    if (launcher === undefined) continue;
-    const digest = sha256Digest(launcher.sha256);
-    pins.set(host.name, { digest, size: launcher.size });
-    files.set(digest, launcher.path);
-  }
-  return { pins, content: { locate: (digest) => files.get(digest) } };
 }
 
 function firstOf(sources: readonly ContentSource[]): ContentSource {

@@ -8,6 +8,7 @@ export * from './closure/index.ts';
 export * from './debian/index.ts';
 export * from './emitters/emitter.ts';
 export * from './emitters/index.ts';
+export * from './image/index.ts';
 export { type ArtifactKind, artifactKind } from './inspect/artifact-kind.ts';
 export {
   describeFatElf,

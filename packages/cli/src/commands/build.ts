@@ -1,17 +1,22 @@
-import { Args, Flags } from '@oclif/core';
+import { Args, Flags, type Interfaces } from '@oclif/core';
 import {
   type Arch,
   type BuildResult,
   build,
+  buildImage,
+  type ImageInput,
   parseArch,
+  parseImageInput,
   parseReference,
   platformName,
   pushLayout,
   Store,
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
+import { describeImage } from '../describe-image.ts';
 import { describePush } from '../describe-push.ts';
 import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
+import { imageFlags, refuseImageFlags } from '../image-flags.ts';
 import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
 import { pairOf, record, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
@@ -29,6 +34,7 @@ export default class Build extends BaseCommand {
     '<%= config.bin %> build ./nqueens --emit oci -o dist',
     '<%= config.bin %> build ./vendor-app --entrypoint bin/app --emit oci --host amd64,arm64 -o dist',
     '<%= config.bin %> build ./app --emit oci -o dist --push registry.example/team/app:1.0',
+    '<%= config.bin %> build docker://registry.example/app:1.2 --push registry.example/app:1.2-multi',
     '<%= config.bin %> build ./nqueens --emit universal,fatelf -o dist',
     '<%= config.bin %> build ./app --emit nix --version-string 1.2 --license unfree -o dist',
     '<%= config.bin %> build ./result --emit oci,universal -o dist',
@@ -38,7 +44,8 @@ export default class Build extends BaseCommand {
   static override args = {
     input: Args.string({
       ignoreStdin: true,
-      description: 'an ELF program, a folder, or a Nix store path',
+      description:
+        'an ELF program, a folder, a Nix store path, or an image: oci:DIR[:TAG], docker://REF, docker-archive:FILE',
       required: true,
     }),
   };
@@ -141,6 +148,7 @@ export default class Build extends BaseCommand {
       helpValue: 'NAME=VALUE',
       helpGroup: CONFIG,
     }),
+    ...imageFlags,
     ...ociFlags.flags,
     ...universalFlags.flags,
     ...nixFlags.flags,
@@ -156,12 +164,19 @@ export default class Build extends BaseCommand {
   };
 
   async run(): Promise<unknown> {
-    const { args, flags } = await this.parse(Build);
+    const { args, flags, metadata } = await this.parse(Build);
     if (flags.push && !flags.emit.includes(ociFlags.name)) {
       throw usage('--push needs --emit oci', 'add oci to --emit');
     }
     // Before the work, not after it.
     for (const reference of flags.push ?? []) parseReference(reference);
+    const image = parseImageInput(args.input);
+    if (image) {
+      refuseImageFlags(metadata.flags);
+      // Without -o a pushed image needs nothing on this machine.
+      const local = !flags.push || metadata.flags.out?.setFromDefault !== true;
+      return this.#buildImage(image, flags, local);
+    }
     const entrypoint =
       flags.entrypoint === undefined ? undefined : words(flags.entrypoint, '--entrypoint');
     const store = await Store.open();
@@ -214,6 +229,41 @@ export default class Build extends BaseCommand {
       this.log(describePush(push));
     }
     return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app, pushed };
+  }
+
+  async #buildImage(
+    input: ImageInput,
+    flags: Interfaces.InferredFlags<typeof Build.flags>,
+    local: boolean,
+  ): Promise<unknown> {
+    const result = await buildImage({
+      input,
+      ...(local && { outDir: flags.out }),
+      ...(flags.name !== undefined && { name: flags.name }),
+      ...(flags.host && { hosts: flags.host }),
+      ...(flags['from-platform'] && { fromPlatform: flags['from-platform'] }),
+      ...(flags.emulators && { providers: flags.emulators }),
+      tags: flags.tag,
+      push: flags.push ?? [],
+      insecure: flags.insecure,
+      ...(flags['mount-from'] && { mountFrom: flags['mount-from'] }),
+      sourceDateEpoch: flags['source-date-epoch'],
+      store: await Store.open(),
+      progress: this.progress,
+      signal: this.signal,
+      warn: this.tell,
+    });
+    for (const line of describeImage(result)) this.log(line);
+    for (const { path: place, digest, size } of result.artifacts) {
+      this.log(`${place}  ${digest}  ${humanSize(size)}`);
+    }
+    for (const push of result.pushed) this.log(describePush(push));
+    const { plan, digest, artifacts, pushed } = result;
+    return {
+      image: { name: plan.name, digest, kept: plan.kept, added: plan.added },
+      artifacts,
+      pushed,
+    };
   }
 
   #report({ plan, matrix, artifacts }: BuildResult): void {

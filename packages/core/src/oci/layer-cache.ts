@@ -38,6 +38,16 @@ export function layerKey({ compression, level, mtime, entries }: LayerInputs): s
   return `oci-layer/${createHash('sha256').update(inputs).digest('hex')}`;
 }
 
+/** The kept layer and its file; undefined when there is none. The bytes are checked by who reads them. */
+export async function lookupCached(
+  store: Store,
+  key: string,
+): Promise<(Layer & { readonly file: string }) | undefined> {
+  const layer = asLayer(await store.lookup(key));
+  const file = layer && store.locate(layer.digest);
+  return layer && file !== undefined ? { ...layer, file } : undefined;
+}
+
 /** Copies the layer into a new file; undefined when it is not kept, or is damaged. */
 export async function fetchCached(
   store: Store,

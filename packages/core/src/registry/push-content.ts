@@ -10,6 +10,8 @@ export interface PushBlob {
   readonly size: number;
   /** Reads it; fails before its end when the bytes are not those of its digest. */
   open(signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Repositories of the same registry that hold it. */
+  readonly mountFrom?: readonly string[];
 }
 
 /** A blob that lies in a file of its own. */

@@ -172,7 +172,8 @@ async function pushBlob(
     task.advance(blob.size);
     return 'existingBlobs';
   }
-  for (const from of mountFrom) {
+  for (const from of new Set([...(blob.mountFrom ?? []), ...mountFrom])) {
+    if (from === client.reference.repository) continue;
     if (await mountBlob(client, blob.digest, from)) {
       task.advance(blob.size);
       return 'mountedBlobs';

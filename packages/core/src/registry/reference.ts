@@ -1,3 +1,4 @@
+import { type Digest, parseDigest } from '../model/digest.ts';
 import { registryFault } from './faults.ts';
 
 /** Where an image goes: `REGISTRY[:PORT]/REPOSITORY:TAG`. */
@@ -21,6 +22,26 @@ const HINT = 'write REGISTRY[:PORT]/REPOSITORY:TAG, for example registry.example
 /** The grammar of the distribution specification for repository names. */
 export function isRepositoryName(text: string): boolean {
   return text.length <= 255 && REPOSITORY.test(text);
+}
+
+/** An image to read: by its tag, or by the digest of its index or manifest. */
+export interface SourceReference extends ImageReference {
+  readonly digest?: Digest;
+}
+
+/**
+ * Reads `REGISTRY[:PORT]/REPOSITORY[:TAG][@sha256:DIGEST]`, as `parseReference`. With a digest the
+ * tag says nothing.
+ *
+ * @throws UportError UPORT_REGISTRY_REFERENCE
+ */
+export function parseSourceReference(text: string): SourceReference {
+  const found = /^(.*?)@(sha256:[0-9a-f]{64})$/s.exec(text);
+  if (!found) return parseReference(text);
+  return Object.freeze({
+    ...parseReference(found[1] as string),
+    digest: parseDigest(found[2] as string),
+  });
 }
 
 /**

@@ -20,17 +20,7 @@ export const DEFAULT_OCI_OPTIONS: OciOptions = Object.freeze({
 
 /** @throws UportError UPORT_OCI_TAG_INVALID, UPORT_OCI_LEVEL_INVALID */
 export function checkOptions(options: OciOptions): void {
-  for (const tag of options.tags) {
-    if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(tag)) continue;
-    throw badTag(
-      `${JSON.stringify(tag.slice(0, 200))} cannot be a tag`,
-      'use letters, digits, _, . and -, at most 128, not beginning with . or -',
-    );
-  }
-  if (options.tags.length === 0) throw badTag('an image needs a tag', 'use latest');
-  if (new Set(options.tags).size < options.tags.length) {
-    throw badTag('a tag is given twice', 'give each once');
-  }
+  checkTags(options.tags);
   const { level, compression } = options;
   const max = MAX_LEVEL[compression];
   if (level !== undefined && !(Number.isInteger(level) && level >= 1 && level <= max)) {
@@ -40,6 +30,21 @@ export function checkOptions(options: OciOptions): void {
       message: `${compression} has no level ${level}`,
       hint: `use 1 to ${max}`,
     });
+  }
+}
+
+/** @throws UportError UPORT_OCI_TAG_INVALID */
+export function checkTags(tags: readonly string[]): void {
+  for (const tag of tags) {
+    if (/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(tag)) continue;
+    throw badTag(
+      `${JSON.stringify(tag.slice(0, 200))} cannot be a tag`,
+      'use letters, digits, _, . and -, at most 128, not beginning with . or -',
+    );
+  }
+  if (tags.length === 0) throw badTag('an image needs a tag', 'use latest');
+  if (new Set(tags).size < tags.length) {
+    throw badTag('a tag is given twice', 'give each once');
   }
 }
 

@@ -1,0 +1,34 @@
+import { Flags, type Interfaces } from '@oclif/core';
+import { type Arch, parseArch } from '@uport/core';
+import { usage } from './pairs.ts';
+
+const fromPlatform = Flags.custom<Arch>({
+  summary:
+    'Of an existing image: the platform whose layers the missing ones get. Default: the best for each host.',
+  helpValue: 'PLATFORM',
+  helpGroup: 'EXISTING IMAGES',
+  parse: async (spelling) => parseArch(spelling),
+});
+
+/** Flags that count for an image as the input. */
+export const imageFlags = { 'from-platform': fromPlatform() } satisfies Interfaces.FlagInput;
+
+/** What an image says itself, and what is decided by its format. */
+const NOT_FOR_IMAGES: readonly string[] = [
+  ...['entrypoint', 'cmd', 'env', 'workdir', 'user', 'label', 'expose', 'volume', 'stop-signal'],
+  ...['annotation', 'slice', 'compression', 'compression-level', 'archive'],
+];
+
+/** @throws UportError UPORT_USAGE */
+export function refuseImageFlags(
+  given: Readonly<Record<string, { readonly setFromDefault?: boolean } | undefined>>,
+): void {
+  const wrong = NOT_FOR_IMAGES.filter(
+    (name) => given[name] !== undefined && given[name]?.setFromDefault !== true,
+  );
+  if (wrong.length === 0) return;
+  throw usage(
+    `${wrong.map((name) => `--${name}`).join(', ')} cannot be used with an existing image: it stays as it is`,
+    'leave it out; to change the image, build it anew from its files',
+  );
+}

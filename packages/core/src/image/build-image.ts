@@ -1,0 +1,120 @@
+// An existing image in, the same image with every platform out.
+import { rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Artifact } from '../emitters/emitter.ts';
+import { checkTags } from '../emitters/oci/options.ts';
+import { makeFolder } from '../make-folder.ts';
+import type { Arch } from '../model/arch.ts';
+import type { Progress } from '../model/progress.ts';
+import { silentProgress } from '../model/progress.ts';
+import type { EmulatorProvider } from '../qemu/provider.ts';
+import type { PushResult } from '../registry/push.ts';
+import { Store } from '../store/store.ts';
+import { systemError } from '../system-error.ts';
+import { extendImage } from './extend-image.ts';
+import { type ImageInput, imageName } from './image-input.ts';
+import type { ImagePlan } from './image-plan.ts';
+import { openImage } from './open-image.ts';
+import { readSourceImage } from './read-image.ts';
+import { pushImage, writeImageLayout } from './write-image.ts';
+
+export interface BuildImageOptions {
+  /** From `parseImageInput`. */
+  readonly input: ImageInput;
+  readonly name?: string;
+  /** Writes an image layout `oci` and `plan.json` there. Without it layers are not even read. */
+  readonly outDir?: string;
+  /** Names of the image in the layout. Default: `latest`. */
+  readonly tags?: readonly string[];
+  /** Where to push it to: `REGISTRY[:PORT]/REPOSITORY[:TAG]`. */
+  readonly push?: readonly string[];
+  /** Plain HTTP, to the registry of the input too. */
+  readonly insecure?: boolean;
+  readonly mountFrom?: readonly string[];
+  /** Default: amd64, arm64, riscv64, ppc64le and s390x. */
+  readonly hosts?: readonly Arch[];
+  /** Whose layers the missing platforms get. Default: the best for each host. */
+  readonly fromPlatform?: Arch;
+  readonly providers?: readonly EmulatorProvider[];
+  /** Seconds since 1970. Default: 0. */
+  readonly sourceDateEpoch?: number;
+  readonly store?: Store;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+  readonly warn?: (message: string) => void;
+}
+
+export interface BuildImageResult {
+  readonly plan: ImagePlan;
+  /** Of the index. */
+  readonly digest: string;
+  readonly artifacts: readonly Artifact[];
+  readonly pushed: readonly PushResult[];
+}
+
+/**
+ * Gives an image the platforms that it lacks. Those that it has stay byte for byte.
+ *
+ * @throws UportError UPORT_IMAGE_*, UPORT_REGISTRY_*, UPORT_HOST_UNSUPPORTED
+ */
+export async function buildImage(options: BuildImageOptions): Promise<BuildImageResult> {
+  const { input, env, insecure = false, tags = ['latest'] } = options;
+  checkTags(tags);
+  const progress = options.progress ?? silentProgress;
+  const signal = options.signal ?? new AbortController().signal;
+  const store = options.store ?? (await Store.open());
+  const source = await openImage(input, { insecure, signal, ...(env && { env }) });
+  try {
+    const image = await extendImage(await readSourceImage(source), {
+      name: options.name ?? imageName(input),
+      store,
+      progress,
+      signal,
+      ...(options.hosts && { hosts: options.hosts }),
+      ...(options.fromPlatform && { fromPlatform: options.fromPlatform }),
+      ...(options.providers && { providers: options.providers }),
+      ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
+      ...(options.warn && { warn: options.warn }),
+    });
+    const artifacts: Artifact[] = [];
+    const pushed: PushResult[] = [];
+    if (options.outDir !== undefined) {
+      const outDir = path.resolve(options.outDir);
+      const made = await makeFolder(outDir);
+      try {
+        artifacts.push(await writeImageLayout(image, { outDir, tags, progress, signal }));
+        await writePlan(image.plan, outDir);
+      } catch (error) {
+        if (made !== undefined) await rm(made, { recursive: true, force: true });
+        throw systemError(error, outDir);
+      }
+    }
+    for (const reference of options.push ?? []) {
+      pushed.push(
+        await pushImage(image, {
+          reference,
+          insecure,
+          progress,
+          signal,
+          ...(options.mountFrom && { mountFrom: options.mountFrom }),
+          ...(env && { env }),
+        }),
+      );
+    }
+    return { plan: image.plan, digest: image.root.digest, artifacts, pushed };
+  } finally {
+    await source.close();
+  }
+}
+
+async function writePlan(plan: ImagePlan, outDir: string): Promise<void> {
+  const temporary = path.join(outDir, `.plan.json.${process.pid}`);
+  try {
+    await writeFile(temporary, `${JSON.stringify(plan, undefined, 2)}\n`);
+    await rename(temporary, path.join(outDir, 'plan.json'));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}

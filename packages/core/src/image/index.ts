@@ -1,0 +1,3 @@
+export { type BuildImageOptions, type BuildImageResult, buildImage } from './build-image.ts';
+export { type ImageInput, imageName, parseImageInput } from './image-input.ts';
+export type { AddedPlatform, ImagePlan, KeptPlatform } from './image-plan.ts';

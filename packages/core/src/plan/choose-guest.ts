@@ -1,0 +1,31 @@
+// Which of an image's platforms runs on a host that the image lacks.
+import { ARCHES, type Arch } from '../model/arch.ts';
+
+/**
+ * Guests by how fast QEMU runs them, the fastest first. Measured: see docs/images.md. CPUs that are
+ * not here come after these.
+ */
+const BY_SPEED: readonly string[] = [
+  'aarch64',
+  'riscv64',
+  'x86_64',
+  'loongarch64',
+  'ppc64le',
+  's390x',
+  'arm',
+  'i386',
+  'mips64el',
+];
+
+/**
+ * The guests to choose from, the best for this host first: those that its kernel may run by itself,
+ * then by speed.
+ */
+export function rankGuests(host: Arch, guests: readonly Arch[]): readonly Arch[] {
+  const rank = (guest: Arch): number => {
+    if (guest.compatibleWith.includes(host.name)) return -1;
+    const speed = BY_SPEED.indexOf(guest.name);
+    return speed >= 0 ? speed : BY_SPEED.length + ARCHES.indexOf(guest);
+  };
+  return [...new Set(guests)].sort((a, b) => rank(a) - rank(b));
+}
