@@ -8,10 +8,11 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include "zstd.h"
 
+#include "filter.h"
 #include "memory.h"
 #include "message.h"
 
-enum { INPUT_SIZE = 1 << 18, WINDOW_SIZE_MAX = 1 << 25 };
+enum { INPUT_SIZE = 1 << 18, WINDOW_SIZE_MAX = 1 << 25, BLOCK_SIZE_MAX = 1 << 17 };
 
 static struct {
   const struct payload *payload;
@@ -26,7 +27,13 @@ static struct {
   size_t block_max;      /* what a block of this frame can hold */
   uint64_t content_size; /* or more, when the frame does not tell */
   size_t block;   /* where the last decoded block begins in the output */
-  size_t ready;   /* bytes of it that were not handed out yet */
+  size_t decoded; /* its size */
+  /* Behind the filter, which must not touch the window that is still decoded from. */
+  unsigned char plain[BLOCK_SIZE_MAX + FILTER_REST_MAX];
+  size_t rest; /* bytes at its end that wait for the next block */
+  uint64_t position;
+  const unsigned char *bytes; /* what is handed out */
+  size_t ready;
   size_t given;
   uint64_t total; /* bytes decoded */
   struct sha256 hash;
@@ -78,23 +85,44 @@ void open_blob(const struct payload *payload, const struct blob *blob) {
   reader.blob = blob;
   reader.input_at = reader.input_end = 0;
   reader.taken = reader.total = 0;
-  reader.block = reader.ready = reader.given = 0;
+  reader.block = reader.decoded = reader.rest = reader.ready = reader.given = 0;
+  reader.position = 0;
   sha256_start(&reader.hash);
   make_output();
 }
 
-/* Decodes the next block that is not empty; false at the end of the frame. */
-static bool decode_block(void) {
-  reader.block += reader.given;
-  reader.given = reader.ready = 0;
-  /* The window is then on both sides of this place, which the decoder knows how to read. */
-  if (reader.output_size < reader.content_size &&
-      reader.block + reader.block_max > reader.output_size) {
-    reader.block = 0;
+/* Makes what can be handed out of the bytes decoded last. */
+static void unfilter(void) {
+  const unsigned char *block = reader.output + reader.block;
+  if (reader.blob->filter == FILTER_NONE) {
+    reader.bytes = block;
+    reader.ready = reader.decoded;
+    return;
   }
-  while (reader.ready == 0) {
+  if (reader.decoded > BLOCK_SIZE_MAX) damaged(reader.payload, "a part of it has too large blocks");
+  memmove(reader.plain, reader.plain + reader.ready, reader.rest);
+  memcpy(reader.plain + reader.rest, block, reader.decoded);
+  size_t size = reader.rest + reader.decoded;
+  size_t done = undo_filter(reader.blob->filter, reader.plain, size, reader.position);
+  if (reader.total == reader.blob->raw) done = size;
+  reader.bytes = reader.plain;
+  reader.ready = done;
+  reader.rest = size - done;
+  reader.position += done;
+}
+
+/* Decodes until there is something to hand out; false at the end of the frame. */
+static bool decode_block(void) {
+  do {
     size_t need = ZSTD_nextSrcSizeToDecompress(reader.decoder);
     if (need == 0) return false;
+    reader.block += reader.decoded;
+    reader.decoded = 0;
+    /* The window is then on both sides of this place, which the decoder knows how to read. */
+    if (reader.output_size < reader.content_size &&
+        reader.block + reader.block_max > reader.output_size) {
+      reader.block = 0;
+    }
     fill_input(need);
     if (reader.input_end - reader.input_at < need) {
       damaged(reader.payload, "a part of it ends too early");
@@ -104,11 +132,14 @@ static bool decode_block(void) {
                                          reader.input + reader.input_at, need);
     if (ZSTD_isError(got)) damaged(reader.payload, "a part of it cannot be decompressed");
     reader.input_at += need;
-    reader.ready = got;
-  }
-  reader.total += reader.ready;
-  if (reader.total > reader.blob->raw) damaged(reader.payload, "a part of it is too large");
-  sha256_add(&reader.hash, reader.output + reader.block, reader.ready);
+    if (got == 0) continue;
+    reader.decoded = got;
+    reader.total += got;
+    if (reader.total > reader.blob->raw) damaged(reader.payload, "a part of it is too large");
+    unfilter();
+    reader.given = 0;
+    sha256_add(&reader.hash, reader.bytes, reader.ready);
+  } while (reader.given == reader.ready);
   return true;
 }
 
@@ -116,7 +147,7 @@ size_t read_blob(uint64_t most, const unsigned char **bytes) {
   if (reader.given == reader.ready && (most == 0 || !decode_block())) return 0;
   size_t size = reader.ready - reader.given;
   if (size > most) size = (size_t)most;
-  *bytes = reader.output + reader.block + reader.given;
+  *bytes = reader.bytes + reader.given;
   reader.given += size;
   return size;
 }

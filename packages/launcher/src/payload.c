@@ -78,6 +78,7 @@ bool find_payload(const char *file, int descriptor, struct payload *payload) {
     damaged(payload, "its footer points past its end");
   }
   if (payload->index.raw > INDEX_SIZE_MAX) damaged(payload, "its index is larger than 64 MiB");
+  payload->index.filter = FILTER_NONE;
   payload->start = (uint64_t)file_size - payload->size;
   memcpy(payload->index.sha256, footer + 64, SHA256_SIZE);
   put_hex(payload->id, payload->index.sha256, ID_SIZE / 2);
@@ -155,7 +156,10 @@ static void read_blob_line(const struct payload *payload, struct index *index) {
   blob->stored = number_field(text, payload->index.offset - blob->offset);
   blob->raw = number_field(text, NUMBER_MAX);
   digest_field(text, blob->sha256);
-  need_end(text);
+  blob->filter = FILTER_NONE;
+  const char *filter = next_field(text);
+  if (filter && !find_filter(filter, &blob->filter)) broken(text, "unknown filter");
+  if (filter) need_end(text);
   next_keyword(index);
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "filter.h"
 #include "manifest.h"
 #include "sha256.h"
 
@@ -21,6 +22,7 @@ struct blob {
   uint64_t offset; /* from the payload's first byte */
   uint64_t stored; /* bytes in the file */
   uint64_t raw;    /* bytes unpacked */
+  enum filter filter;
   unsigned char sha256[SHA256_SIZE];
 };
 

@@ -4,10 +4,10 @@ import { createReadStream, existsSync } from 'node:fs';
 import { chmod, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { constants, createZstdCompress } from 'node:zlib';
 import { makeFolder } from '../make-folder.ts';
 import { temporaryName } from '../store/temporary.ts';
 import { systemError } from '../system-error.ts';
+import { zstdFrame } from '../zstd-frame.ts';
 import { formatNixHash, type NixHash } from './hash.ts';
 import type { NixSigningKey } from './signing-key.ts';
 import { NIX_STORE_DIR, parseStorePath } from './store-path.ts';
@@ -76,11 +76,9 @@ async function compress(
   try {
     const file = await open(temporary, 'wx', 0o644);
     try {
-      const params = { [constants.ZSTD_c_compressionLevel]: level };
-      const zstd = createZstdCompress({ params, pledgedSrcSize: size });
       await pipeline(
         createReadStream(nar),
-        zstd,
+        (chunks: AsyncIterable<Buffer>) => zstdFrame(chunks, { level, size }),
         async (chunks: AsyncIterable<Buffer>) => {
           for await (const chunk of chunks) {
             sha256.update(chunk);

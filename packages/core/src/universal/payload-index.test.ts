@@ -36,7 +36,13 @@ const index = fc
     const raw = files.length * size;
     return {
       app,
-      blobs: offsets.map((offset) => ({ offset, stored: 1000, raw, digest })),
+      blobs: offsets.map((offset) => ({
+        offset,
+        stored: 1000,
+        raw,
+        digest,
+        ...(offset % 2 === 0 && { filter: 's390x' as const }),
+      })),
       hosts: emulated.map((arch) => ({
         name: 'x86_64',
         launcher: { size: 40_000, digest },
@@ -102,6 +108,10 @@ describe('the index', () => {
     ['a hard link to nothing', base('dir 0755 app\nlink app/x app/y\n')],
     ['sizes that do not add up', base('dir 0755 app\nfile 0644 6 app/x\n')],
     ['a blob past the end', base('dir 0755 app\nfile 0644 5 app/x\n', '999999 10 5')],
+    [
+      'an unknown filter',
+      base('dir 0755 app\nfile 0644 5 app/x\n').replace('\ntree', ' zip\ntree'),
+    ],
     ['a number with a sign', base('dir 0755 app\nfile 0644 +5 app/x\n')],
     ['no newline at the end', base('dir 0755 app\nfile 0644 5 app/x')],
   ])('%s is refused', (_, text) => {

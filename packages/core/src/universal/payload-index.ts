@@ -4,6 +4,7 @@ import { UportError } from '@uport/errors';
 import { parseBytePath } from '../model/byte-path.ts';
 import { type Digest, digestHex, sha256Digest } from '../model/digest.ts';
 import type { BytePath } from '../model/payload-tree.ts';
+import { BRANCH_FILTERS, type BranchFilter } from './branch-filter.ts';
 
 /** One zstd frame of the payload. Sizes in bytes; `digest` is of the raw bytes. */
 export interface PayloadBlob {
@@ -11,6 +12,8 @@ export interface PayloadBlob {
   readonly stored: number;
   readonly raw: number;
   readonly digest: Digest;
+  /** What was done to the raw bytes before they were compressed. */
+  readonly filter?: BranchFilter;
 }
 
 /** An emulator that a host has; `blob` counts from 0. */
@@ -132,7 +135,9 @@ export function indexDigest(text: string): Digest {
 export function encodeIndex(index: PayloadIndex): string {
   const lines: (readonly (string | number)[])[] = [['app', field(index.app)]];
   for (const blob of index.blobs) {
-    lines.push(['blob', blob.offset, blob.stored, blob.raw, digestHex(blob.digest)]);
+    const filter = blob.filter === undefined ? [] : [blob.filter];
+    const numbers = [blob.offset, blob.stored, blob.raw];
+    lines.push(['blob', ...numbers, digestHex(blob.digest), ...filter]);
   }
   for (const host of index.hosts) {
     lines.push(['host', host.name]);
@@ -200,7 +205,7 @@ class IndexParser {
   parse(): PayloadIndex {
     if (this.#lines[this.#at++] !== FIRST_LINE) throw this.#fault(`is not \`${FIRST_LINE}\``);
     const app = bytes(this.#one('app', 1)[0] as string, this.#fail);
-    const blobs = this.#many('blob', 4, (fields) => this.#blob(fields));
+    const blobs = this.#blobs();
     const hosts: PayloadHost[] = [];
     for (let host = this.#optional('host', 1); host; host = this.#optional('host', 1)) {
       hosts.push(this.#host(host[0] as string, blobs.length));
@@ -277,12 +282,25 @@ class IndexParser {
     return Number.parseInt(text, 8);
   }
 
-  #blob([offset, stored, raw, sha256]: readonly string[]): PayloadBlob {
+  #blobs(): PayloadBlob[] {
+    const blobs: PayloadBlob[] = [];
+    for (let f = this.#optional('blob', 4, true); f; f = this.#optional('blob', 4, true)) {
+      blobs.push(this.#blob(f));
+    }
+    return blobs;
+  }
+
+  #blob([offset, stored, raw, sha256, filterName, ...more]: readonly string[]): PayloadBlob {
+    const filter = BRANCH_FILTERS.find((name) => name === filterName);
+    if (more.length > 0 || (filterName !== undefined && filter === undefined)) {
+      throw this.#fault('has an unknown filter');
+    }
     const blob: PayloadBlob = {
       offset: this.#number(offset as string, this.#limit),
       stored: this.#number(stored as string, this.#limit),
       raw: this.#number(raw as string, Number.MAX_SAFE_INTEGER),
       digest: this.#digest(sha256 as string),
+      ...(filter !== undefined && { filter }),
     };
     if (blob.offset + blob.stored > this.#limit) throw this.#fault('is a blob past the end');
     return blob;

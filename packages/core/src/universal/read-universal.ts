@@ -7,6 +7,8 @@ import { UportError } from '@uport/errors';
 import { type FatElfRecord, readFatElf } from '@uport/fatelf';
 import { archOfElf } from '../model/arch.ts';
 import { sha256Digest } from '../model/digest.ts';
+import { singleZstdFrame } from '../zstd-frame.ts';
+import { undoBranchFilter } from './branch-filter.ts';
 import { streamSource } from './byte-streams.ts';
 import {
   FOOTER_SIZE,
@@ -75,10 +77,7 @@ async function readIndex(
   footer: PayloadFooter,
 ): Promise<PayloadIndex> {
   const stored = await source.read(payloadOffset + footer.indexOffset, footer.indexStored);
-  const raw = await promisify(zstdDecompress)(stored, {
-    maxOutputLength: Math.max(1, footer.indexRaw),
-    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
-  }).catch((cause: unknown) => {
+  const raw = await unpackIndex(stored, footer.indexRaw).catch((cause: unknown) => {
     throw damaged('its index cannot be unpacked', payloadOffset + footer.indexOffset, cause);
   });
   const text = raw.toString('latin1');
@@ -86,6 +85,15 @@ async function readIndex(
     throw damaged('its index is not the one that the footer names', payloadOffset);
   }
   return parseIndex(text, footer.indexOffset);
+}
+
+async function unpackIndex(stored: Uint8Array, rawSize: number): Promise<Buffer> {
+  const frame: Buffer[] = [];
+  for await (const bytes of singleZstdFrame(Readable.from([stored]))) frame.push(bytes);
+  return promisify(zstdDecompress)(Buffer.concat(frame), {
+    maxOutputLength: Math.max(1, rawSize),
+    params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+  });
 }
 
 async function readLaunchers(
@@ -143,12 +151,15 @@ export async function* readBlob(
   const decompressor = createZstdDecompress({
     params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
   });
-  const input = Readable.from(streamSource(partOf(source, at, blob.stored), signal));
+  const stored = streamSource(partOf(source, at, blob.stored), signal);
+  const input = Readable.from(singleZstdFrame(stored));
   input.on('error', (error) => decompressor.destroy(error));
   const hash = createHash('sha256');
   let size = 0;
   try {
-    for await (const chunk of input.pipe(decompressor)) {
+    const unpacked: AsyncIterable<Buffer> = input.pipe(decompressor);
+    const chunks = blob.filter === undefined ? unpacked : undoBranchFilter(unpacked, blob.filter);
+    for await (const chunk of chunks) {
       size += chunk.length;
       if (size > blob.raw) throw damaged('a blob unpacks to more than its index says', at);
       hash.update(chunk);

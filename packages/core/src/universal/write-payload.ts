@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
-import { constants, createZstdCompress } from 'node:zlib';
 import { UportError } from '@uport/errors';
 import type { EmitContext } from '../emitters/emitter.ts';
 import { parseArch } from '../model/arch.ts';
@@ -20,6 +18,8 @@ import type {
 import { resolveEntry } from '../model/resolve-entry.ts';
 import type { PinnedFile, Plan } from '../plan/plan.ts';
 import { temporaryName } from '../store/temporary.ts';
+import { zstdFrame } from '../zstd-frame.ts';
+import { applyBranchFilter, type BranchFilter, branchFilterFor } from './branch-filter.ts';
 import {
   encodeFooter,
   encodeIndex,
@@ -117,10 +117,10 @@ class PayloadWriter {
   async write(plan: Plan, programs: readonly ProgramName[]): Promise<PayloadIndex> {
     const blobs: PayloadBlob[] = [];
     const numbers = new Map<Digest, number>();
-    const blobOf = async (pin: PinnedFile, label: string): Promise<number> => {
+    const blobOf = async (pin: PinnedFile, host: string, label: string): Promise<number> => {
       const known = numbers.get(pin.digest);
       if (known !== undefined) return known;
-      const number = blobs.push(await this.#packedFile(pin, label)) - 1;
+      const number = blobs.push(await this.#packedFile(pin, branchFilterFor(host), label)) - 1;
       numbers.set(pin.digest, number);
       return number;
     };
@@ -135,7 +135,7 @@ class PayloadWriter {
         emulators.push({
           guest: emulator.guest,
           elf,
-          blob: await blobOf(emulator, label),
+          blob: await blobOf(emulator, host.host, label),
           args: [],
         });
       }
@@ -143,7 +143,7 @@ class PayloadWriter {
       const builds = host.way === 'native' ? host.slices : [];
       if (builds.length > MAX_SLICES) throw tooManySlices(host.host, builds.length);
       for (const { path: place, file } of builds) {
-        const blob = await blobOf(file, `Packing the slice for ${host.host}`);
+        const blob = await blobOf(file, host.host, `Packing the slice for ${host.host}`);
         slices.push({ blob, path: place });
       }
       hosts.push({
@@ -200,23 +200,34 @@ class PayloadWriter {
   }
 
   /** A file as a frame of its own; the frame is kept in the store, since emulators come again and again. */
-  async #packedFile(pin: PinnedFile, label: string): Promise<PayloadBlob> {
+  async #packedFile(
+    pin: PinnedFile,
+    filter: BranchFilter | undefined,
+    label: string,
+  ): Promise<PayloadBlob> {
     const { store, progress, signal } = this.#context;
     const level = this.#level ?? DEFAULT_LEVEL;
-    const key = `zstd-frames/${pin.digest} level ${level} window ${WINDOW_LOG} zstd ${process.versions.zstd}`;
+    const key = `payload-blobs/${pin.digest} level ${level} window ${WINDOW_LOG} branches ${filter ?? 'none'} zstd ${process.versions.zstd}`;
     const kept = (await store.lookup(key)) as { digest: Digest } | undefined;
     let frame = kept && store.locate(kept.digest);
     if (frame === undefined) {
       const task = progress.start(label, pin.size, 'bytes');
       const source = this.#verified(pin, label, (n) => task.advance(n));
-      const put = await store.put(compressed(source, level, pin.size), { signal });
+      const code = filter === undefined ? source : applyBranchFilter(source, filter);
+      const put = await store.put(compressed(code, level, pin.size), { signal });
       task.done();
       await store.record(key, { digest: put.digest });
       frame = store.pathOf(put.digest);
     }
     const offset = this.#offset;
     await this.#append(createReadStream(frame, { highWaterMark: 1 << 20 }));
-    return { offset, stored: this.#offset - offset, raw: pin.size, digest: pin.digest };
+    return {
+      offset,
+      stored: this.#offset - offset,
+      raw: pin.size,
+      digest: pin.digest,
+      ...(filter !== undefined && { filter }),
+    };
   }
 
   async #tree(plan: Plan): Promise<PayloadBlob> {
@@ -334,23 +345,11 @@ function linkTarget(
   return path.posix.relative(path.posix.dirname(`/${place}`), `/${inside}`) || '.';
 }
 
-/** One zstd frame with its content size, so that a reader knows what it must hold. */
+/** What a blob is: one frame whose window every launcher can hold. */
 function compressed(
   source: AsyncIterable<Buffer> | Iterable<Buffer>,
   level: number,
   size: number,
 ): AsyncIterable<Buffer> {
-  const compressor = createZstdCompress({
-    chunkSize: 1 << 18,
-    pledgedSrcSize: size,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_windowLog]: WINDOW_LOG,
-      [constants.ZSTD_c_contentSizeFlag]: 1,
-      [constants.ZSTD_c_checksumFlag]: 0,
-    },
-  });
-  const input = Readable.from(source);
-  input.on('error', (error) => compressor.destroy(error));
-  return input.pipe(compressor);
+  return zstdFrame(source, { level, size, windowLog: WINDOW_LOG });
 }

@@ -1,0 +1,79 @@
+// One zstd frame, written and read. Node's own stream may append an empty second frame, which a
+// launcher refuses.
+import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib';
+import { byteReader } from './oci/byte-reader.ts';
+import { zstdFrames } from './oci/zstd-frames.ts';
+
+export interface ZstdFrameOptions {
+  readonly level: number;
+  /** Of all that will come, in bytes: it is written into the frame. */
+  readonly size: number;
+  /** The window's size as a power of two. Default: as the level says. */
+  readonly windowLog?: number;
+}
+
+/**
+ * Compresses a stream to exactly one frame with its content size and no checksum. Same bytes in and
+ * same version of zstd: same bytes out, however they are cut into chunks and whenever they come.
+ */
+export async function* zstdFrame(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { level, size, windowLog }: ZstdFrameOptions,
+): AsyncGenerator<Buffer> {
+  const compressor = createZstdCompress({
+    chunkSize: 1 << 18,
+    pledgedSrcSize: size,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_contentSizeFlag]: 1,
+      [constants.ZSTD_c_checksumFlag]: 0,
+      ...(windowLog !== undefined && { [constants.ZSTD_c_windowLog]: windowLog }),
+    },
+  });
+  const fed = feed(compressor, source).catch((error: Error) => {
+    compressor.destroy(error);
+  });
+  try {
+    // When the last bytes fill a chunk exactly, Node asks zstd for the end once more.
+    let first = true;
+    for await (const frame of zstdFrames(byteReader(compressor))) {
+      for await (const bytes of frame) if (first) yield bytes;
+      first = false;
+    }
+  } finally {
+    compressor.destroy();
+    await fed;
+  }
+}
+
+/** Ends the stream only when all is compressed: what ends together with its last chunk, ends twice. */
+async function feed(
+  compressor: ZstdCompress,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<void> {
+  for await (const chunk of source) {
+    await new Promise<void>((resolve) => {
+      // Of a stream that is destroyed meanwhile, writes do not end.
+      compressor.once('close', resolve);
+      compressor.write(chunk, () => {
+        compressor.off('close', resolve);
+        resolve();
+      });
+    });
+    if (compressor.destroyed) return;
+  }
+  compressor.end();
+}
+
+/**
+ * The bytes of a stream that must be one zstd frame and nothing else. Block by block, undecoded.
+ *
+ * @throws UportError UPORT_LAYER_DAMAGED when it is no frame, and RangeError when something follows
+ */
+export async function* singleZstdFrame(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let frames = 0;
+  for await (const frame of zstdFrames(byteReader(chunks))) {
+    if (++frames > 1) throw new RangeError('there is more than one zstd frame');
+    yield* frame;
+  }
+}
