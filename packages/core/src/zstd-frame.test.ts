@@ -1,8 +1,8 @@
 import { setTimeout as after } from 'node:timers/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { byteReader } from './oci/byte-reader.ts';
 import { zstdFrames } from './oci/zstd-frames.ts';
+import { byteReader } from './tar/byte-reader.ts';
 import { singleZstdFrame, zstdFrame } from './zstd-frame.ts';
 
 async function joined(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {

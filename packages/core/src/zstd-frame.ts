@@ -1,8 +1,8 @@
 // One zstd frame, written and read. Node's own stream may append an empty second frame, which a
 // launcher refuses.
 import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib';
-import { byteReader } from './oci/byte-reader.ts';
 import { zstdFrames } from './oci/zstd-frames.ts';
+import { byteReader } from './tar/byte-reader.ts';
 
 export interface ZstdFrameOptions {
   readonly level: number;
