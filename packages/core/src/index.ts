@@ -39,6 +39,7 @@ export * from './plan/plan.ts';
 export { type BundleOptions, type BundleResult, bundleQemu } from './qemu/bundle.ts';
 export * from './qemu/index.ts';
 export * from './registry/index.ts';
+export * from './rootfs/index.ts';
 export { hostArch } from './run/host-arch.ts';
 export { planRun, type RunCommand, type RunOptions } from './run/plan-run.ts';
 export { planRunLayout, type RunLayoutOptions } from './run/plan-run-layout.ts';

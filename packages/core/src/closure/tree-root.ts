@@ -45,8 +45,11 @@ export class TreeRoot implements LibraryRoot {
         return { type: 'symlink', target: entry.target };
       case 'hardlink':
         return { type: 'file' };
-      default:
+      case 'file':
+      case 'directory':
         return { type: entry.type };
+      default:
+        return undefined;
     }
   };
 

@@ -17,7 +17,7 @@ import { unxz } from './xz.ts';
 export async function* readDebData(debFile: string, signal: AbortSignal): AsyncGenerator<TarEntry> {
   const member = await findData(debFile);
   try {
-    for await (const entry of untar(unpackMember(debFile, member, signal))) {
+    for await (const entry of untar(readMember(debFile, member, signal))) {
       signal.throwIfAborted();
       yield entry;
     }
@@ -42,29 +42,56 @@ export async function* extractFromDeb(
 
 /** Where `data.tar` lies in the package, and how it is compressed. */
 export async function findData(debFile: string): Promise<ArMember> {
+  return (await findMembers(debFile)).data;
+}
+
+/** Where `control.tar` and `data.tar` lie. @throws UportError UPORT_DEB_INVALID, UPORT_AR_INVALID */
+export async function findMembers(
+  debFile: string,
+): Promise<{ readonly control: ArMember | undefined; readonly data: ArMember }> {
   const file = await open(debFile, 'r');
   try {
     const members = await readAr(file);
-    const data = members.find((member) => /^data\.tar(?:\.|$)/.test(member.name));
+    const find = (pattern: RegExp) => members.find((member) => pattern.test(member.name));
+    const data = find(/^data\.tar(?:\.|$)/);
     if (members[0]?.name !== 'debian-binary' || !data) {
       throw invalid(debFile, 'it has no debian-binary and data.tar');
     }
-    return data;
+    return { control: find(/^control\.tar(?:\.|$)/), data };
   } finally {
     await file.close();
   }
 }
 
-async function* unpackMember(
+async function* readMember(
+  debFile: string,
+  member: ArMember,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (member.name !== 'data.tar.xz') {
+    yield* unpackMember(debFile, member, signal);
+    return;
+  }
+  // Copies: whoever reads a package may keep what it is given.
+  for await (const chunk of unpackMember(debFile, member, signal)) yield chunk.slice();
+}
+
+/**
+ * The unpacked bytes of a package's `control.tar` or `data.tar`. A chunk holds its bytes only until
+ * the next one is asked for.
+ *
+ * @throws UportError UPORT_DEB_INVALID, UPORT_XZ_INVALID
+ */
+export async function* unpackMember(
   debFile: string,
   member: ArMember,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const { name, offset, size } = member;
-  if (size === 0) throw invalid(debFile, 'its data.tar is empty');
-  if (name === 'data.tar.xz') {
-    // Copies: whoever reads a package may keep what it is given.
-    for await (const chunk of unxz(debFile, offset, offset + size, signal)) yield chunk.slice();
+  const suffix = name.slice(name.indexOf('.tar') + '.tar'.length);
+  if (size === 0) throw invalid(debFile, `its ${name} is empty`);
+  if (suffix === '.xz') {
+    yield* unxz(debFile, offset, offset + size, signal);
     return;
   }
   const input = createReadStream(debFile, {
@@ -73,9 +100,9 @@ async function* unpackMember(
     highWaterMark: 1 << 20,
     signal,
   });
-  if (name === 'data.tar') yield* input;
-  else if (name === 'data.tar.gz') yield* unpackWith(input, createGunzip());
-  else if (name === 'data.tar.zst') yield* unpackWith(input, createZstdDecompress());
+  if (suffix === '') yield* input;
+  else if (suffix === '.gz') yield* unpackWith(input, createGunzip());
+  else if (suffix === '.zst') yield* unpackWith(input, createZstdDecompress());
   else throw invalid(debFile, `${name} is compressed in a way that is not known`);
 }
 

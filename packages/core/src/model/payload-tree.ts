@@ -11,6 +11,13 @@ interface EntryBase {
   readonly path: BytePath;
   /** Permission bits, 0 to 0o7777. */
   readonly mode: number;
+  /** Default: 0, and so for `gid`. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Whole seconds since 1970. Default: the plan's `sourceDateEpoch`. */
+  readonly mtime?: number;
+  /** Extended attributes, such as `security.capability`: bytes as Latin-1. */
+  readonly xattrs?: Readonly<Record<string, string>>;
 }
 
 export interface FileEntry extends EntryBase {
@@ -35,7 +42,23 @@ export interface HardLinkEntry extends EntryBase {
   readonly target: BytePath;
 }
 
-export type PayloadEntry = FileEntry | DirectoryEntry | SymlinkEntry | HardLinkEntry;
+/** Only images and tars hold these; what is unpacked by an ordinary user does without them. */
+export interface DeviceEntry extends EntryBase {
+  readonly type: 'characterDevice' | 'blockDevice';
+  readonly device: { readonly major: number; readonly minor: number };
+}
+
+export interface FifoEntry extends EntryBase {
+  readonly type: 'fifo';
+}
+
+export type PayloadEntry =
+  | FileEntry
+  | DirectoryEntry
+  | SymlinkEntry
+  | HardLinkEntry
+  | DeviceEntry
+  | FifoEntry;
 
 /** The files that travel, sorted bytewise by path; every parent folder comes before what it holds. */
 export interface PayloadTree {

@@ -17,6 +17,9 @@ export function canonicalScan(scan: Scan): Scan {
     const { path } = entry;
     if (entry.type === 'directory') return { type: 'directory', path, mode: 0o755 };
     if (entry.type === 'symlink') return entry;
+    if (entry.type !== 'file' && entry.type !== 'hardlink') {
+      throw new TypeError(`${path} is a ${entry.type}, which no store holds`);
+    }
     const source = entry.type === 'file' ? entry : files.get(entry.target);
     if (source === undefined) throw new TypeError(`${path} is a link to no file before it`);
     const file: FileEntry = {

@@ -48,6 +48,9 @@ function entryNode(
     return { type: 'directory', list: () => children };
   }
   if (entry.type === 'symlink') return { type: 'symlink', target: entry.target };
+  if (entry.type !== 'file' && entry.type !== 'hardlink') {
+    throw treeFault(entry, `is a ${entry.type}, which no NAR can hold`);
+  }
   const file = entry.type === 'file' ? entry : files.get(entry.target);
   if (file === undefined) throw treeFault(entry, 'is a link to what is not a file before it');
   files.set(entry.path, file);

@@ -26,12 +26,12 @@ const WRITER = 1;
 export function layerKey({ compression, level, mtime, entries }: LayerInputs): string {
   const contents = entries.map((entry) => {
     if (entry.type !== 'file') return entry;
-    const { path, mode, size, content } = entry;
+    const { content, ...facts } = entry;
     const digest =
       'bytes' in content
         ? `sha256:${createHash('sha256').update(content.bytes).digest('hex')}`
         : content.digest;
-    return { path, mode, size, digest };
+    return { ...facts, digest };
   });
   const compressor = process.versions[compression === 'gzip' ? 'zlib' : 'zstd'];
   const inputs = JSON.stringify([WRITER, compression, compressor, level, mtime, contents]);

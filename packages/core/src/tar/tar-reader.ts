@@ -41,6 +41,8 @@ export interface TarMember {
   /** Of devices. */
   readonly device: DeviceNumber;
   readonly xattrs: Xattrs;
+  /** Its content has holes, which an archive may hold cheaply. */
+  readonly sparse: boolean;
   /** The content, holes as zeros; what is not read of it is passed over. */
   readonly body: AsyncIterable<Buffer>;
 }
@@ -171,6 +173,7 @@ export async function* readTar(reader: ByteReader): AsyncGenerator<TarMember, vo
         minor: number(fields, 'SCHILY.devminor', header.device.minor, offset),
       },
       xattrs,
+      sparse: holes !== undefined,
       body: holes ? expandSparse(holes, body) : body,
     };
     for await (const _ of body) {

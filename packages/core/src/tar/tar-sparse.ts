@@ -105,6 +105,8 @@ export async function readGnuMap(
       if (part.offset > 0 || part.size > 0) parts.push(part);
     }
   };
+  // Read now: the block's memory may be used again.
+  const size = octal(header, 483, 12, offset);
   add(header, 386, 4);
   for (let more = header[482] !== 0; more; ) {
     const block = await reader.take(TAR_BLOCK);
@@ -113,7 +115,7 @@ export async function readGnuMap(
     if (parts.length > PARTS_MAX) throw tarInvalid('the map of a sparse file is too long', offset);
     more = block[504] !== 0;
   }
-  return sparseMap(parts, octal(header, 483, 12, offset), offset);
+  return sparseMap(parts, size, offset);
 }
 
 /** Given again and again: a hole needs no memory of its own. */

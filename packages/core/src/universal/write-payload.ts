@@ -315,12 +315,16 @@ function tooManySlices(host: string, count: number): UportError {
   });
 }
 
+/** Devices and FIFOs are left out: who unpacks the file may not make them. */
 function payloadNodes({ entries }: PayloadTree): readonly PayloadNode[] {
   const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  return entries.map((entry) => nodeOf(entry, byPath));
+  return entries.flatMap((entry) => nodeOf(entry, byPath));
 }
 
-function nodeOf(entry: PayloadEntry, byPath: ReadonlyMap<string, PayloadEntry>): PayloadNode {
+function nodeOf(
+  entry: PayloadEntry,
+  byPath: ReadonlyMap<string, PayloadEntry>,
+): PayloadNode | readonly PayloadNode[] {
   switch (entry.type) {
     case 'directory':
       return { type: 'directory', path: entry.path, mode: entry.mode };
@@ -330,6 +334,8 @@ function nodeOf(entry: PayloadEntry, byPath: ReadonlyMap<string, PayloadEntry>):
       return { type: 'symlink', path: entry.path, target: linkTarget(entry, byPath) };
     case 'hardlink':
       return { type: 'hardlink', path: entry.path, target: entry.target };
+    default:
+      return [];
   }
 }
 

@@ -3,8 +3,9 @@ import { UportError } from '@uport/errors';
 import { displayBytes } from '../../model/byte-path.ts';
 import type { ContentSource } from '../../model/content.ts';
 import type { BytePath, PayloadEntry } from '../../model/payload-tree.ts';
-import { type LayerPlan, launcherLayer, pinned } from '../../oci/launcher-layer.ts';
+import { type LayerPlan, launcherLayer } from '../../oci/launcher-layer.ts';
 import type { HostPlan, NativeSlice, Plan } from '../../plan/plan.ts';
+import { payloadTarEntry } from '../../tar/payload-entry.ts';
 import type { TarEntry } from '../../tar/tar-blocks.ts';
 
 /** The payload tree: the same on every platform. */
@@ -35,15 +36,7 @@ function payloadEntry(entry: PayloadEntry, content: ContentSource): TarEntry {
       hint: 'rename the file or leave it out',
     });
   }
-  const { path, mode } = entry;
-  switch (entry.type) {
-    case 'file':
-      return { type: 'file', path, mode, size: entry.size, content: pinned(entry, content) };
-    case 'directory':
-      return { type: 'directory', path, mode };
-    default:
-      return { type: entry.type, path, mode, target: entry.target };
-  }
+  return payloadTarEntry(entry, content);
 }
 
 /** The native builds in the places of other files, with the folders above them as they are. */
@@ -60,10 +53,10 @@ function sliceLayer(
     createdBy: `uport: native build for ${host}`,
     // In the payload's order: each folder before what lies in it.
     entries: plan.payload.entries.flatMap((entry): TarEntry[] => {
-      const { path, mode } = entry;
+      const { path } = entry;
       const file = places.get(path);
-      if (file !== undefined) {
-        return [{ type: 'file', path, mode, size: file.size, content: pinned(file, content) }];
+      if (file !== undefined && entry.type === 'file') {
+        return [payloadTarEntry({ ...entry, size: file.size, digest: file.digest }, content)];
       }
       return entry.type === 'directory' && isAbove(path) ? [payloadEntry(entry, content)] : [];
     }),
