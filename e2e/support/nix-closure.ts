@@ -30,16 +30,21 @@ export interface DynamicClosure {
   readonly nix: ReturnType<typeof nixIn>;
 }
 
+/** The Nix sources of `support/closure` in `folder/source`, with busybox as `bin/busybox`. */
+export async function copyNixSources(folder: string): Promise<string> {
+  const source = path.join(folder, 'source');
+  await cp(path.join(REPOSITORY, 'e2e/support/closure'), source, { recursive: true });
+  for (const place of [path.join(folder, 'root'), path.join(source, 'bin')]) await mkdir(place);
+  await copyFile(findProgram('busybox') as string, path.join(source, 'bin/busybox'));
+  return source;
+}
+
 /** Compiles and builds it, offline, in an own store below `folder`. */
 export async function buildClosure(folder: string, cpu: ClosureCpu): Promise<DynamicClosure> {
   const { triplet, loader } = CPUS[cpu];
-  const source = path.join(folder, 'source');
+  const source = await copyNixSources(folder);
   const root = path.join(folder, 'root');
-  await cp(path.join(REPOSITORY, 'e2e/support/closure'), source, { recursive: true });
-  for (const place of [root, path.join(source, 'bin'), path.join(source, 'libc')]) {
-    await mkdir(place);
-  }
-  await copyFile(findProgram('busybox') as string, path.join(source, 'bin/busybox'));
+  await mkdir(path.join(source, 'libc'));
   for (const library of [loader, 'libc.so.6', 'libm.so.6']) {
     await copyFile(`/usr/${triplet}/lib/${library}`, path.join(source, 'libc', library));
   }

@@ -18,13 +18,10 @@ let
     );
 in
 rec {
-  libc =
-    copy "glibc-2.36"
-      ''
-        busybox mkdir -p $out/lib
-        busybox cp $src/* $out/lib
-      ''
-      { src = ./libc; };
+  libc = copy "glibc-2.36" ''
+    busybox mkdir -p $out/lib
+    busybox cp $src/* $out/lib
+  '' { src = ./libc; };
   data = copy "words-1.0" ''
     busybox mkdir -p $out/share
     echo words from the store > $out/share/words

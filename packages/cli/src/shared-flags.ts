@@ -14,7 +14,8 @@ export const hostFlag = Flags.custom<Arch>({
 
 /** `--emulators debian:trixie`, repeatable. */
 export const emulatorsFlag = Flags.custom<EmulatorProvider>({
-  summary: 'Where emulators come from: debian, debian:SUITE or dir:PATH. The newest found wins.',
+  summary:
+    'Where emulators come from: debian, debian:SUITE, dir:PATH, nix or nix:STORE-PATH. The newest found wins.',
   helpValue: 'PROVIDER',
   multiple: true,
   multipleNonGreedy: true,

@@ -10,10 +10,19 @@ export interface OpenCache {
   readonly transport: CacheTransport;
   /** `?trusted=true`: its objects need no signature. */
   readonly trusted: boolean;
+  /** `?trusted-public-keys=`: further keys that sign for it. */
+  readonly trustedKeys: readonly string[];
 }
 
 /** Settings that Nix takes in the query of a store's address. */
-const OWN_SETTINGS = ['trusted', 'compression', 'priority', 'want-mass-query', 'secret-key'];
+const OWN_SETTINGS = [
+  'trusted',
+  'trusted-public-keys',
+  'compression',
+  'priority',
+  'want-mass-query',
+  'secret-key',
+];
 
 /**
  * Opens a binary cache by its address, as Nix spells it: `file:///DIR`, `https://HOST/PATH`,
@@ -24,18 +33,21 @@ const OWN_SETTINGS = ['trusted', 'compression', 'priority', 'want-mass-query', '
 export async function openCache(address: string): Promise<OpenCache> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(address)?.[1]?.toLowerCase();
   if (scheme === undefined) {
-    return { transport: folderTransport(path.resolve(address)), trusted: false };
+    return { transport: folderTransport(path.resolve(address)), trusted: false, trustedKeys: [] };
   }
   if (!URL.canParse(address)) throw invalid(address);
   const url = new URL(address);
   const trusted = url.searchParams.get('trusted') === 'true';
+  const trustedKeys = (url.searchParams.get('trusted-public-keys') ?? '')
+    .split(' ')
+    .filter(Boolean);
   if (scheme === 'file') {
     url.search = '';
-    return { transport: folderTransport(fileFolder(url, address)), trusted };
+    return { transport: folderTransport(fileFolder(url, address)), trusted, trustedKeys };
   }
   if (scheme === 'http' || scheme === 'https') {
     for (const name of OWN_SETTINGS) url.searchParams.delete(name);
-    return { transport: httpTransport(url), trusted };
+    return { transport: httpTransport(url), trusted, trustedKeys };
   }
   throw invalid(address);
 }

@@ -5,7 +5,7 @@ import { type Digest, parseDigest } from '../model/digest.ts';
 import { formatNixHash, type NixHash } from '../nix/hash.ts';
 import { readNar } from '../nix/nar-reader.ts';
 import { isTrusted, MAX_NARINFO, type NarInfo, parseNarInfo } from '../nix/narinfo.ts';
-import type { NixPublicKey } from '../nix/public-key.ts';
+import { type NixPublicKey, parseNixPublicKey } from '../nix/public-key.ts';
 import { parseStorePath } from '../nix/store-path.ts';
 import type { OpenCache } from '../nix-cache/open-cache.ts';
 import type { CacheTransport } from '../nix-cache/transport.ts';
@@ -23,14 +23,15 @@ const MAX_LIST = 256 << 20;
  * @param keys whose signatures count; an object whose path follows from its content needs none
  */
 export function cacheStore(
-  { transport, trusted }: OpenCache,
+  { transport, trusted, trustedKeys }: OpenCache,
   keys: readonly NixPublicKey[],
 ): NixStore {
+  const all = [...keys, ...trustedKeys.map(parseNixPublicKey)];
   return {
     name: transport.url,
     async read(storePath, context) {
       const info = await readInfo(transport, storePath, context.signal);
-      if (!trusted && !isTrusted(info, keys)) throw untrusted(info, transport.url);
+      if (!trusted && !isTrusted(info, all)) throw untrusted(info, transport.url);
       const kept = await lookUp(info.narHash, context);
       const { entries, files } = kept ?? (await fetchObject(transport, info, context));
       const scan = scanOfEntries(placeEntries(storePath, entries), files);
@@ -169,7 +170,7 @@ function untrusted(info: NarInfo, cache: string): UportError {
     message: `${info.storePath} of ${cache} lacks a signature by a trusted key (${
       signers === '' ? 'it has none' : `signed by ${signers.slice(0, 200)}`
     })`,
-    hint: 'name the cache’s public key with --nix-trusted-key NAME:BASE64, or add ?trusted=true to its address',
+    hint: 'name the cache’s public key with --nix-trusted-key NAME:BASE64 or ?trusted-public-keys= in its address, or add ?trusted=true',
   });
 }
 

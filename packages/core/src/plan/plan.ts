@@ -14,6 +14,14 @@ export interface PinnedFile {
 export type EmulatorOrigin =
   | { readonly provider: 'dir'; readonly file: string }
   | {
+      readonly provider: 'nix';
+      readonly storePath: string;
+      /** Of the store path's NAR, `sha256-BASE64`. */
+      readonly narHash: string;
+      /** Inside the store path. */
+      readonly file: string;
+    }
+  | {
       readonly provider: 'debian';
       readonly suite: string;
       readonly package: string;

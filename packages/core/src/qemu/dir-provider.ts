@@ -65,18 +65,8 @@ async function find(
 
 /** Files that may be it, relative to the folder, in a fixed order. */
 async function candidates(folder: string, guest: Arch, host: Arch): Promise<readonly string[]> {
-  const hostNames = spellings(host);
-  const programs = new Set<string>();
-  for (const name of [guest.name, ...spellings(guest)]) {
-    for (const static_ of ['', '-static']) {
-      programs.add(`qemu-${name}${static_}`);
-      for (const hostName of hostNames) {
-        programs.add(`qemu-${name}${static_}-${hostName}`);
-        programs.add(`qemu-${name}-${hostName}${static_}`);
-      }
-    }
-  }
-  const folders = ['', ...hostNames].flatMap((name) =>
+  const programs = emulatorNames(guest, host);
+  const folders = ['', ...spellings(host)].flatMap((name) =>
     BIN_FOLDERS.map((bin) => path.join(name, bin)),
   );
   const found: string[] = [];
@@ -89,6 +79,21 @@ async function candidates(folder: string, guest: Arch, host: Arch): Promise<read
     }
   }
   return found;
+}
+
+/** What an emulator's file may be called. */
+export function emulatorNames(guest: Arch, host: Arch): ReadonlySet<string> {
+  const programs = new Set<string>();
+  for (const name of [guest.name, ...spellings(guest)]) {
+    for (const static_ of ['', '-static']) {
+      programs.add(`qemu-${name}${static_}`);
+      for (const hostName of spellings(host)) {
+        programs.add(`qemu-${name}${static_}-${hostName}`);
+        programs.add(`qemu-${name}-${hostName}${static_}`);
+      }
+    }
+  }
+  return programs;
 }
 
 /** What people call a CPU in names of folders and files. */

@@ -7,6 +7,7 @@ import type { PinnedEmulator } from '../plan/plan.ts';
 import { debianProvider } from './debian-provider.ts';
 import { dirProvider } from './dir-provider.ts';
 import { compareQemuVersions } from './emulator-file.ts';
+import { nixProvider } from './nix-provider.ts';
 import type { EmulatorProvider, ProviderContext } from './provider.ts';
 
 /** A kind of provider: how it is spelled, and how one is made from what follows the colon. */
@@ -33,10 +34,15 @@ export const PROVIDER_KINDS: readonly ProviderKind[] = Object.freeze([
     usage: 'dir:PATH',
     create: (folder) => (folder ? dirProvider(path.resolve(folder)) : undefined),
   },
+  {
+    name: 'nix',
+    usage: 'nix[:STORE-PATH]',
+    create: (source) => (source === '' ? undefined : nixProvider(source)),
+  },
 ] satisfies ProviderKind[]);
 
 /**
- * Makes a provider from its spelling: `debian`, `debian:SUITE`, `dir:PATH`.
+ * Makes a provider from its spelling: `debian`, `debian:SUITE`, `dir:PATH`, `nix`, `nix:STORE-PATH`.
  *
  * @throws UportError UPORT_PROVIDER_UNKNOWN
  */

@@ -1,0 +1,189 @@
+// Emulators that Nix built: `qemu-user` of nixpkgs, out of a store, a closure or a binary cache.
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { UportError } from '@uport/errors';
+import type { Arch } from '../model/arch.ts';
+import type { BytePath, FileEntry, PayloadEntry } from '../model/payload-tree.ts';
+import { silentProgress } from '../model/progress.ts';
+import { resolveEntry } from '../model/resolve-entry.ts';
+import { formatNixHash, hashStream } from '../nix/hash.ts';
+import { payloadNarNode } from '../nix/nar-sources.ts';
+import { writeNar } from '../nix/nar-writer.ts';
+import { DEFAULT_TRUSTED_KEYS, parseNixPublicKey } from '../nix/public-key.ts';
+import { openCache } from '../nix-cache/open-cache.ts';
+import { cacheStore } from '../nix-closure/cache-store.ts';
+import { folderStore } from '../nix-closure/folder-store.ts';
+import { nixInput } from '../nix-closure/nix-input.ts';
+import { type NixClosure, readClosure } from '../nix-closure/read-closure.ts';
+import type { PinnedEmulator } from '../plan/plan.ts';
+import { emulatorNames } from './dir-provider.ts';
+import { checkEmulator, compareQemuVersions, readEmulatorFile } from './emulator-file.ts';
+import type { EmulatorProvider, ProviderContext } from './provider.ts';
+
+/** Where Nix puts what a user or the system has installed. */
+const PROFILES = (home: string) => [
+  path.join(home, '.nix-profile'),
+  path.join(home, '.local/state/nix/profile'),
+  '/run/current-system/sw',
+  '/nix/var/nix/profiles/default',
+];
+
+/**
+ * Static builds in the `bin` folders of a store path and of what it refers to.
+ *
+ * @param source a store path or a link to one, such as `./result`; or `CACHE#STORE-PATH` with the
+ *   address of a binary cache. None: what is installed in the user's and the system's profiles.
+ */
+export function nixProvider(source: string | undefined): EmulatorProvider {
+  let opened: Promise<readonly NixClosure[]> | undefined;
+  return {
+    name: source === undefined ? 'nix' : `nix:${source}`,
+    async find(guest, host, context) {
+      opened ??= openClosures(source, context);
+      return find(await opened, guest, host, context);
+    },
+  };
+}
+
+async function openClosures(
+  source: string | undefined,
+  context: ProviderContext,
+): Promise<readonly NixClosure[]> {
+  if (source !== undefined) return [await openClosure(source, context)];
+  const present = PROFILES(homedir()).filter((each) => existsSync(each));
+  if (present.length > 0) return Promise.all(present.map((each) => openClosure(each, context)));
+  throw new UportError({
+    code: 'UPORT_EMULATOR_FOLDER_MISSING',
+    category: 'usage',
+    message: 'there is no Nix profile on this machine',
+    hint: 'name a store path: nix build nixpkgs#pkgsStatic.qemu-user, then --emulators nix:./result',
+  });
+}
+
+async function openClosure(source: string, context: ProviderContext): Promise<NixClosure> {
+  const task = (context.progress ?? silentProgress).start(`Reading ${source}`, undefined, 'bytes');
+  try {
+    const hash = source.indexOf('#');
+    const address = hash < 0 ? undefined : source.slice(0, hash);
+    const input = nixInput(source.slice(hash + 1), address);
+    if (input === undefined) throw noStorePath(source);
+    const store =
+      address === undefined
+        ? await folderStore(input.root ?? '/')
+        : cacheStore(await openCache(address), DEFAULT_TRUSTED_KEYS.map(parseNixPublicKey));
+    const { signal } = context;
+    return await readClosure(input.storePath, store, { store: context.store, task, signal });
+  } finally {
+    task.done();
+  }
+}
+
+interface Found {
+  readonly version: string;
+  readonly file: FileEntry;
+  /** The bytes on disk. */
+  readonly place: string;
+  readonly closure: NixClosure;
+}
+
+async function find(
+  closures: readonly NixClosure[],
+  guest: Arch,
+  host: Arch,
+  context: ProviderContext,
+): Promise<PinnedEmulator | undefined> {
+  const names = emulatorNames(guest, host);
+  let best: Found | undefined;
+  let refused: unknown;
+  for (const closure of closures) {
+    for (const { file, place } of candidates(closure, names)) {
+      context.signal.throwIfAborted();
+      const shown = `/${file.path}`;
+      try {
+        const emulator = await readEmulatorFile(place);
+        if (emulator.host !== host) continue;
+        const { version } = checkEmulator(emulator, guest, host, shown);
+        if (!best || compareQemuVersions(version, best.version) > 0) {
+          best = { version, file, place, closure };
+        }
+      } catch (error) {
+        if (!(error instanceof UportError)) throw error;
+        if (error.code === 'UPORT_EMULATOR_NOT_STATIC') refused ??= notStatic(error, shown);
+        else if (error.code !== 'UPORT_ELF_NOT_ELF') refused ??= error.inFile(shown);
+      }
+    }
+  }
+  if (best === undefined) {
+    if (refused !== undefined) throw refused;
+    return undefined;
+  }
+  const { digest, size } = await context.store.putFile(best.place, {
+    expected: best.file.digest,
+    signal: context.signal,
+  });
+  const [, , name] = best.file.path.split('/') as [string, string, string];
+  return {
+    kind: 'qemu',
+    host: host.name,
+    guest: guest.name,
+    version: best.version,
+    digest,
+    size,
+    origin: {
+      provider: 'nix',
+      storePath: `/nix/store/${name}`,
+      narHash: await narHash(best.closure, name, context.signal),
+      file: best.file.path.split('/').slice(3).join('/'),
+    },
+  };
+}
+
+/** Files in `bin` folders, links followed, each once. */
+function candidates(
+  { scan }: NixClosure,
+  names: ReadonlySet<string>,
+): readonly { readonly file: FileEntry; readonly place: string }[] {
+  const entries = new Map(scan.entries.map((entry) => [entry.path, entry]));
+  const found = new Map<BytePath, { file: FileEntry; place: string }>();
+  for (const entry of scan.entries) {
+    const parts = entry.path.split('/');
+    if (parts.length < 5 || parts.at(-2) !== 'bin' || !names.has(parts.at(-1) as string)) continue;
+    const file = resolveEntry(entries, entry.path);
+    const place = file?.type === 'file' ? scan.files.get(file.digest) : undefined;
+    if (file?.type === 'file' && place !== undefined) {
+      found.set(file.path, { file, place: place.toString() });
+    }
+  }
+  return [...found.values()];
+}
+
+/** The hash of a store path's NAR, made from what was read of it. */
+async function narHash(closure: NixClosure, name: string, signal: AbortSignal): Promise<string> {
+  const prefix = `nix/store/${name}/`;
+  const entries = closure.scan.entries
+    .filter((entry) => entry.path.startsWith(prefix))
+    .map((entry) => ({ ...entry, path: entry.path.slice(prefix.length) }) as PayloadEntry);
+  const content = { locate: (digest: FileEntry['digest']) => closure.scan.files.get(digest) };
+  const { hash } = await hashStream(writeNar(payloadNarNode({ entries }, content), { signal }));
+  return formatNixHash(hash, 'sri');
+}
+
+function notStatic(cause: UportError, file: string): UportError {
+  return new UportError({
+    code: 'UPORT_EMULATOR_NOT_STATIC',
+    category: 'input',
+    message: `${cause.message}, which another host does not have`,
+    hint: 'nixpkgs#qemu-user is dynamic: build nixpkgs#pkgsStatic.qemu-user, for other hosts nixpkgs#pkgsCross.CPU.pkgsStatic.qemu-user',
+    file,
+  });
+}
+
+function noStorePath(source: string): UportError {
+  return new UportError({
+    code: 'UPORT_NIX_STORE_PATH_INVALID',
+    category: 'usage',
+    message: `${JSON.stringify(source.slice(0, 300))} is not a store path or a link to one`,
+    hint: 'write nix:./result, nix:/nix/store/…, or nix:file:///CACHE#/nix/store/…',
+  });
+}
