@@ -17,19 +17,26 @@ export async function binfmtModule(name: string, signal: AbortSignal): Promise<B
   const { file: deb } = await fetchDebianPackage({
     suites: kernel.suites,
     arch: kernel.architecture,
+    // bookworm's kernels come with their modules in one package.
     name: new RegExp(kernel.name.source.replace('linux-binary-', 'linux-modules-')),
     context: { store: await testStore(), progress: silentProgress, signal },
   });
-  const wanted = (entry: string) => entry.endsWith('/fs/binfmt_misc.ko.xz');
+  const wanted = (entry: string) => /\/fs\/binfmt_misc\.ko(?:\.xz)?$/.test(entry);
   for await (const entry of extractFromDeb(deb, wanted, signal)) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of entry.content()) chunks.push(chunk);
-    const { status, stdout } = spawnSync('xz', ['-dc'], { input: Buffer.concat(chunks) });
-    if (status !== 0) throw new Error('xz is missing: apt-get install xz-utils');
+    const packed = Buffer.concat(chunks);
+    const module = entry.path.endsWith('.xz') ? unpack(packed) : packed;
     await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(`${file}.new`, stdout);
+    await writeFile(`${file}.new`, module);
     await rename(`${file}.new`, file);
-    return stdout;
+    return module;
   }
   throw new Error(`${deb} holds no module binfmt_misc`);
+}
+
+function unpack(packed: Buffer): Buffer {
+  const { status, stdout } = spawnSync('xz', ['-dc'], { input: packed });
+  if (status !== 0) throw new Error('xz is missing: apt-get install xz-utils');
+  return stdout;
 }

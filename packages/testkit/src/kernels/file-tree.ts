@@ -16,7 +16,9 @@ export type HostFile =
   | string
   | { readonly copy: string; readonly mode?: number; readonly owner?: number }
   | { readonly content: string | Uint8Array; readonly mode?: number; readonly owner?: number }
-  | { readonly directory: true; readonly mode?: number; readonly owner?: number };
+  | { readonly directory: true; readonly mode?: number; readonly owner?: number }
+  /** A symbolic link, with its target. */
+  | { readonly link: string };
 
 /** By absolute path on the host. */
 export type HostFiles = Readonly<Record<string, HostFile>>;
@@ -50,6 +52,7 @@ export async function treeEntries(files: HostFiles): Promise<TreeEntry[]> {
     if (typeof file === 'string') await copy(file, path, {}, add);
     else if ('copy' in file) await copy(file.copy, path, file, add);
     else if ('directory' in file) add(directory(path, file.mode, file.owner));
+    else if ('link' in file) add(link(path, Buffer.from(file.link).toString('latin1'), 0));
     else {
       const content = Buffer.from(file.content);
       add({
@@ -75,6 +78,11 @@ function directory(path: string, mode = 0o755, owner = 0): TreeEntry {
   return { path, mode: constants.S_IFDIR | mode, owner, size: 0 };
 }
 
+function link(path: string, target: string, owner: number): TreeEntry {
+  const mode = constants.S_IFLNK | 0o777;
+  return { path, mode, owner, size: target.length, source: { target } };
+}
+
 async function copy(
   from: string,
   path: string,
@@ -97,7 +105,7 @@ async function copyBytes(
   const owner = change.owner ?? info.uid;
   if (info.isSymbolicLink()) {
     const target = (await readlink(bytes(from), 'latin1')) as string;
-    add({ path, mode, owner, size: target.length, source: { target } });
+    add(link(path, target, owner));
   } else if (info.isFile()) {
     add({ path, mode, owner, size: info.size, source: { file: from } });
   } else if (info.isDirectory()) {

@@ -156,6 +156,14 @@ static void enter_root(const char *root, const char *options) {
     for (const char **name = (const char *[]){"null", "zero", "full", "random", "urandom", "tty", 0};
          *name; name++)
       bind_device(root, *name);
+    make_folder(root, "dev/pts");
+    snprintf(path, sizeof path, "%s/dev/pts", root);
+    must(mount("devpts", path, "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620"), path);
+    snprintf(path, sizeof path, "%s/dev/ptmx", root);
+    must(symlink("pts/ptmx", path), path);
+    make_folder(root, "dev/shm");
+    snprintf(path, sizeof path, "%s/dev/shm", root);
+    must(mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777"), path);
     if (!strchr(options, 'd')) {
       make_folder(root, "proc");
       snprintf(path, sizeof path, "%s/proc", root);

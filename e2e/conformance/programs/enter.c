@@ -1,0 +1,85 @@
+/*
+ * Prepares what a way of starting children needs of the system, then becomes a program as an ordinary
+ * user. For the host's CPU.
+ *
+ *   enter [-n] [-u UID] [-r LINE]... [-l] -- PROGRAM [ARG...]
+ *
+ * -n: in a user namespace of its own that has all users, so that -r registers for its processes only;
+ *     without it, for the whole machine.
+ * -r: a line for binfmt_misc; it is mounted first.
+ * -l: no new user namespaces from here on (user.max_user_namespaces = 0).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BINFMT "/proc/sys/fs/binfmt_misc"
+
+static void must(int result, const char *what) {
+  if (result >= 0) return;
+  fprintf(stderr, "enter: %s: %s\n", what, strerror(errno));
+  exit(125);
+}
+
+static void put(const char *file, const char *content, const char *what) {
+  int descriptor = open(file, O_WRONLY | O_CLOEXEC);
+  must(descriptor, file);
+  must((int)write(descriptor, content, strlen(content)), what);
+  close(descriptor);
+}
+
+/* A user namespace that maps every user to itself: a process outside must write the maps. */
+static void new_namespace(void) {
+  int go[2], done[2];
+  char byte = 0, path[64];
+  must(pipe2(go, O_CLOEXEC), "pipe");
+  must(pipe2(done, O_CLOEXEC), "pipe");
+  pid_t parent = getpid(), child = fork();
+  must(child, "fork");
+  if (child == 0) {
+    if (read(go[0], &byte, 1) != 1) _exit(1);
+    snprintf(path, sizeof path, "/proc/%d/uid_map", (int)parent);
+    put(path, "0 0 4294967295\n", path);
+    snprintf(path, sizeof path, "/proc/%d/gid_map", (int)parent);
+    put(path, "0 0 4294967295\n", path);
+    if (write(done[1], "x", 1) != 1) _exit(1);
+    _exit(0);
+  }
+  must(unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare");
+  must((int)write(go[1], "x", 1), "pipe");
+  close(done[1]);
+  if (read(done[0], &byte, 1) != 1) must(-1, "maps of users");
+  waitpid(child, NULL, 0);
+}
+
+int main(int argc, char **argv) {
+  int mounted = 0;
+  uid_t user = 0;
+  for (int option; (option = getopt(argc, argv, "+nlu:r:")) != -1;) {
+    switch (option) {
+      case 'n': new_namespace(); break;
+      case 'u': user = (uid_t)atoi(optarg); break;
+      case 'l': put("/proc/sys/user/max_user_namespaces", "0\n", "max_user_namespaces"); break;
+      case 'r':
+        if (!mounted++) must(mount("binfmt_misc", BINFMT, "binfmt_misc", 0, NULL), "mount of binfmt_misc");
+        put(BINFMT "/register", optarg, optarg);
+        break;
+      default: return 125;
+    }
+  }
+  must(setgroups(0, NULL), "setgroups");
+  must(setresgid(user, user, user), "setresgid");
+  must(setresuid(user, user, user), "setresuid");
+  /* Changing users made the process undumpable; an exec restores that. */
+  execv(argv[optind], argv + optind);
+  must(-1, argv[optind]);
+}
