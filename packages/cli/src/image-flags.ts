@@ -16,6 +16,7 @@ export const imageFlags = { 'from-platform': fromPlatform() } satisfies Interfac
 /** What an image says itself, and what is decided by its format. */
 const NOT_FOR_IMAGES: readonly string[] = [
   ...['entrypoint', 'cmd', 'env', 'workdir', 'user', 'label', 'expose', 'volume', 'stop-signal'],
+  ...['lib', 'preload', 'guest-env', 'unset'],
   ...['annotation', 'slice', 'compression', 'compression-level', 'archive'],
 ];
 

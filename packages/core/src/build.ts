@@ -2,8 +2,10 @@ import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { loadApp } from './app/load-app.ts';
+import { patchLibraries } from './app/patch-libraries.ts';
 import { readSlice } from './app/read-slice.ts';
 import { resolveFatElfs } from './app/resolve-fatelfs.ts';
+import { checkCarried } from './emitters/carried.ts';
 import type { Artifact, EmitRequest } from './emitters/emitter.ts';
 import { findLaunchers } from './find-launchers.ts';
 import { makeFolder } from './make-folder.ts';
@@ -47,6 +49,8 @@ export interface BuildOptions {
   /** Where emulators come from. Default: `debian`. */
   readonly providers?: readonly EmulatorProvider[];
   readonly image?: Partial<Omit<ImageSettings, 'entrypoint'>>;
+  /** What the guest's programs get and host programs never see. */
+  readonly guest?: GuestOptions;
   /** Seconds since 1970. Default: 0. */
   readonly sourceDateEpoch?: number;
   readonly store?: Store;
@@ -54,6 +58,18 @@ export interface BuildOptions {
   readonly signal?: AbortSignal;
   /** Told what a user should know though the build goes on. */
   readonly warn?: (message: string) => void;
+}
+
+/** Environment and libraries of the guest's programs. Files are paths on this machine. */
+export interface GuestOptions {
+  /** Variables taken out of the app's environment. */
+  readonly unset?: readonly string[];
+  /** `NAME=VALUE`. */
+  readonly env?: readonly string[];
+  /** Shared libraries that take the place of those with the same soname, or are added. */
+  readonly libraries?: readonly string[];
+  /** Shared libraries that are loaded before all others. */
+  readonly preload?: readonly string[];
 }
 
 export interface BuildResult {
@@ -73,6 +89,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const store = options.store ?? (await Store.open());
   const hosts = inTableOrder(options.hosts ?? DEFAULT_HOSTS);
 
+  checkCarried(options);
+
   const [program, ...firstArguments] = options.entrypoint ?? [];
   const named = {
     ...(program !== undefined && { program }),
@@ -83,7 +101,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     { ...named, ...options.nix },
     { store, progress, signal },
   );
-  const app = fromNix ?? (await loadApp(options.input, named, { progress, signal }));
+  const loaded = fromNix ?? (await loadApp(options.input, named, { progress, signal }));
+  const { unset = [], env = [], libraries = [], preload = [] } = options.guest ?? {};
+  const patched = await patchLibraries(loaded, { libraries, preload }, signal);
+  const { app } = patched;
   if (app.interpreter !== undefined && fromNix === undefined) {
     options.warn?.(
       `${app.name} is dynamic: its loader ${app.interpreter} and its libraries must lie in the payload at their own paths`,
@@ -125,6 +146,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     image: options.image ?? {},
     entrypoint: app.wholeFolder ? undefined : options.entrypoint,
     firstArguments: app.wholeFolder ? firstArguments : [],
+    guest: { unset, env, preload: patched.preload, libraryFolders: patched.libraryFolders },
     sourceDateEpoch: options.sourceDateEpoch ?? 0,
   });
 

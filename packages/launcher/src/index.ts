@@ -9,3 +9,11 @@ export {
   type ManifestUnpacked,
   parseManifest,
 } from './manifest.ts';
+export {
+  encodeSurroundings,
+  type LineCodec,
+  type ManifestSetting,
+  type ManifestSurroundings,
+  SURROUNDINGS_LIMITS,
+  SurroundingsReader,
+} from './surroundings.ts';

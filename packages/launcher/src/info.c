@@ -61,7 +61,12 @@ void print_info(const struct payload *payload, const char *folder, const char *a
   say("id: ", payload->id, NULL);
   say("payload: ", decimal(payload->size), " bytes", NULL);
   for (unsigned i = 0; i < index.program_count; i++) {
-    say("program ", index.programs[i].name, ": ", index.programs[i].path, NULL);
+    const struct program *program = &index.programs[i];
+    const char *words = "";
+    for (unsigned arg = 0; arg < program->arg_count; arg++) {
+      words = concatenate(words, " ", program->args[arg]);
+    }
+    say("program ", program->name, ": ", program->path, words, NULL);
   }
   for (unsigned i = 0; i < index.host_count; i++) print_host(&index, &index.hosts[i]);
   uint64_t files = 0, links = 0, dirs = 0;

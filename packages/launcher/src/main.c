@@ -122,6 +122,7 @@ static bool read_command_line(char **argv, struct manifest *manifest) {
   start.argv = options.rest;
   if (options.argv0) start.argv[0] = (char *)options.argv0;
   start.manifest = manifest;
+  enter_surroundings(&manifest->surroundings, manifest->folder);
   return true;
 }
 

@@ -48,12 +48,27 @@ static void read_emulator(struct fields *fields, struct manifest *manifest) {
   read_emulator_args(fields, emulator);
 }
 
+void read_program_args(struct fields *fields, const char ***args, unsigned *count) {
+  for (char *arg; (arg = next_field(fields)) != NULL;) {
+    if (*count == PROGRAM_ARGS_MAX) broken(fields, "more than 32 arguments");
+    *args = grow(*args, *count, sizeof **args);
+    (*args)[(*count)++] = decode_field(fields, arg);
+  }
+}
+
 static void read_program(struct fields *fields, struct manifest *manifest) {
   if (manifest->program_count == PROGRAMS_MAX) broken(fields, "more than 512 programs");
   struct program *program = &manifest->programs[manifest->program_count++];
-  program->name = decode_field(fields, need_field(fields));
+  *program = (struct program){.name = decode_field(fields, need_field(fields))};
   program->path = path_field(fields);
-  need_end(fields);
+  read_program_args(fields, &program->args, &program->arg_count);
+}
+
+static void read_defaults(struct fields *fields, struct manifest *manifest) {
+  struct program *program = &manifest->programs[manifest->program_count - 1];
+  if (program->default_count > 0) broken(fields, "keyword that is unknown or out of order");
+  read_program_args(fields, &program->defaults, &program->default_count);
+  if (program->default_count == 0) broken(fields, "too few fields");
 }
 
 static void read_unpacked(struct fields *fields, struct manifest *manifest) {
@@ -78,11 +93,20 @@ static void read_text(struct fields *fields, struct manifest *manifest) {
   need_first_line(fields, first_line);
   while (next_line(fields)) {
     const char *keyword = need_field(fields);
-    if (strcmp(keyword, "emulator") == 0 && manifest->program_count == 0 &&
-        manifest->unpacked_count == 0) {
+    const struct surroundings *surroundings = &manifest->surroundings;
+    bool surrounded = surroundings->has_guest || surroundings->setting_count > 0 ||
+                      surroundings->workdir != NULL;
+    bool before_programs = manifest->program_count == 0 && manifest->unpacked_count == 0;
+    if (strcmp(keyword, "emulator") == 0 && before_programs && !surrounded) {
       read_emulator(fields, manifest);
+    } else if (before_programs &&
+               read_surroundings(fields, keyword, false, &manifest->surroundings)) {
+      continue;
     } else if (strcmp(keyword, "program") == 0 && manifest->unpacked_count == 0) {
       read_program(fields, manifest);
+    } else if (strcmp(keyword, "defaults") == 0 && manifest->program_count > 0 &&
+               manifest->unpacked_count == 0) {
+      read_defaults(fields, manifest);
     } else if (strcmp(keyword, "unpacked") == 0) {
       read_unpacked(fields, manifest);
     } else {
@@ -105,6 +129,9 @@ static ssize_t read_all(int descriptor) {
 static void clear(struct manifest *manifest) {
   manifest->file = NULL;
   manifest->emulator_count = 0;
+  manifest->surroundings.has_guest = false;
+  manifest->surroundings.setting_count = 0;
+  manifest->surroundings.workdir = NULL;
   manifest->program_count = 0;
   manifest->unpacked_count = 0;
 }
@@ -208,10 +235,19 @@ const char *encode_manifest(const struct manifest *manifest, size_t *size) {
     for (unsigned arg = 0; arg < one->arg_count; arg++) to = put_encoded(to, end, one->args[arg]);
     to = end_line(to, end);
   }
+  to = put_surroundings(to, end, &manifest->surroundings);
   for (unsigned i = 0; i < manifest->program_count; i++) {
     const struct program *one = &manifest->programs[i];
     to = put_encoded(start_line(to, end, "program"), end, one->name);
-    to = end_line(put_encoded(to, end, one->path), end);
+    to = put_encoded(to, end, one->path);
+    for (unsigned arg = 0; arg < one->arg_count; arg++) to = put_encoded(to, end, one->args[arg]);
+    to = end_line(to, end);
+    if (one->default_count == 0) continue;
+    to = start_line(to, end, "defaults");
+    for (unsigned arg = 0; arg < one->default_count; arg++) {
+      to = put_encoded(to, end, one->defaults[arg]);
+    }
+    to = end_line(to, end);
   }
   for (unsigned i = 0; i < manifest->unpacked_count; i++) {
     const struct unpacked *one = &manifest->unpacked[i];

@@ -8,6 +8,7 @@
 
 #include "cpu.h"
 #include "fields.h"
+#include "surroundings.h"
 
 enum {
   MANIFEST_SIZE_MAX = 65536, /* bytes of the file */
@@ -30,6 +31,10 @@ struct emulator {
 struct program {
   const char *name; /* what argv[0] must end with */
   const char *path; /* as an emulator's */
+  const char **args; /* before the caller's */
+  unsigned arg_count;
+  const char **defaults; /* when the caller gives none */
+  unsigned default_count;
 };
 
 struct unpacked {
@@ -42,6 +47,7 @@ struct manifest {
   const char *folder; /* with its last slash, or empty for the working directory */
   struct emulator emulators[EMULATORS_MAX];
   unsigned emulator_count;
+  struct surroundings surroundings;
   struct program programs[PROGRAMS_MAX];
   unsigned program_count;
   struct unpacked unpacked[UNPACKED_MAX];
@@ -59,6 +65,9 @@ bool read_folder_manifest(int folder, const char *path, struct manifest *manifes
 /* The fields of an emulator up to FLAGS_VALUE, and then its arguments. */
 void read_emulator_cpu(struct fields *fields, struct emulator *emulator);
 void read_emulator_args(struct fields *fields, struct emulator *emulator);
+
+/* Arguments up to the end of the line, after those that are there. */
+void read_program_args(struct fields *fields, const char ***args, unsigned *count);
 
 const struct emulator *find_emulator(const struct manifest *manifest, const struct elf *elf);
 

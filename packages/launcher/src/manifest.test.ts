@@ -18,8 +18,12 @@ const flags = fc.tuple(fc.integer({ min: 1, max: 0xffffffff }), fc.nat(0xfffffff
   ([mask, value]) => ({ mask, value: (value & mask) >>> 0 }),
 );
 
+function emulatorName() {
+  return fc.stringMatching(/^[A-Za-z0-9_-]{1,32}$/);
+}
+
 const emulator = fc.record({
-  name: fc.stringMatching(/^[A-Za-z0-9_-]{1,32}$/),
+  name: emulatorName(),
   elf: fc.record(
     {
       machine: fc.nat(0xffff),
@@ -34,12 +38,39 @@ const emulator = fc.record({
 });
 
 const path = bytes({ minLength: 1, maxLength: 40 });
-const program = fc.record({ name: bytes({ maxLength: 20 }), path });
+const words = fc.array(bytes({ maxLength: 20 }), { minLength: 1, maxLength: 8 });
+const program = fc.record(
+  { name: bytes({ maxLength: 20 }), path, args: words, defaults: words },
+  { requiredKeys: ['name', 'path'] },
+);
+const variable = bytes({ minLength: 1, maxLength: 20 }).filter((name) => !name.includes('='));
+const value = bytes({ maxLength: 40 });
+const surroundings = fc.record({
+  guest: fc.record({
+    name: emulatorName(),
+    elf: fc.constant({ machine: 62, bits: 64, order: 'lsb' } as const),
+  }),
+  settings: fc.array(
+    fc.oneof(
+      fc.record({ kind: fc.constant('env' as const), name: variable, value }),
+      fc.record({ kind: fc.constant('unset' as const), name: variable }),
+      fc.record({ kind: fc.constant('guest-env' as const), name: variable, value }),
+      fc.record({
+        kind: fc.constant('guest-paths' as const),
+        name: variable,
+        paths: fc.array(path, { minLength: 1, maxLength: 4 }),
+      }),
+    ),
+    { minLength: 1, maxLength: 8 },
+  ),
+  workdir: path,
+});
 const unpacked = fc.record({ path, size: fc.maxSafeNat() });
 
 const manifest: fc.Arbitrary<Manifest> = fc.record(
   {
     emulators: fc.array(emulator, { maxLength: 8 }),
+    surroundings,
     programs: fc.array(program, { minLength: 1, maxLength: 8 }),
     unpacked: fc.array(unpacked, { minLength: 1, maxLength: 8 }),
   },
@@ -60,6 +91,17 @@ const TEXT = [
   'program % root/a%20b',
   'unpacked root/bin/hello 702640',
   'unpacked qemu%20arm%25 0',
+  '',
+].join('\n');
+
+const SURROUNDINGS = [
+  'uport-manifest 1',
+  'guest x86_64 62 64 lsb 0 0',
+  'env A b%20c',
+  'unset LANG',
+  'guest-env GLIBC_TUNABLES %',
+  'guest-paths LD_PRELOAD root/a.so /b.so',
+  'workdir root/app',
   '',
 ].join('\n');
 
@@ -204,7 +246,30 @@ describe.skipIf(!host)('the launcher', () => {
     ['513 programs', false, `uport-manifest 1\n${'program a b\n'.repeat(513)}`],
     ['a program without a path', false, 'uport-manifest 1\nprogram a\n'],
     ['a program with an empty path', false, 'uport-manifest 1\nprogram a %\n'],
-    ['a program with too much', false, 'uport-manifest 1\nprogram a b c\n'],
+    ['a program with arguments', true, 'uport-manifest 1\nprogram a b c %\ndefaults d\n'],
+    ['33 arguments of a program', false, `uport-manifest 1\nprogram a b${' c'.repeat(33)}\n`],
+    ['no defaults', false, 'uport-manifest 1\nprogram a b\ndefaults\n'],
+    ['defaults twice', false, 'uport-manifest 1\nprogram a b\ndefaults c\ndefaults c\n'],
+    ['defaults of no program', false, 'uport-manifest 1\ndefaults c\n'],
+    ['surroundings', true, SURROUNDINGS],
+    ['256 variables', true, `uport-manifest 1\n${'env A b\n'.repeat(256)}`],
+    ['257 variables', false, `uport-manifest 1\n${'env A b\n'.repeat(257)}`],
+    ['a variable without a name', false, 'uport-manifest 1\nenv % b\n'],
+    ['a variable with = in its name', false, 'uport-manifest 1\nenv A= b\n'],
+    ['a variable without a value', false, 'uport-manifest 1\nenv A\n'],
+    ['a variable that is unset to something', false, 'uport-manifest 1\nunset A b\n'],
+    ['a variable of no guest', false, 'uport-manifest 1\nguest-env A b\n'],
+    ['paths of no guest', false, 'uport-manifest 1\nguest-paths A b\n'],
+    ['two guests', false, `${SURROUNDINGS.slice(0, 44)}guest x86_64 62 64 lsb 0 0\n`],
+    ['an emulator after them', false, `${SURROUNDINGS}${line}\n`],
+    ['a variable after the working directory', false, `${SURROUNDINGS}env A b\n`],
+    ['two working directories', false, `${SURROUNDINGS}workdir b\n`],
+    ['no paths', false, 'uport-manifest 1\nguest x 62 64 lsb 0 0\nguest-paths A\n'],
+    [
+      'an empty path of a guest',
+      false,
+      'uport-manifest 1\nguest x 6 64 lsb 0 0\nguest-paths A %\n',
+    ],
     ['a program before an emulator', false, `uport-manifest 1\nprogram a b\n${line}\n`],
     ['1024 unpacked files', true, `uport-manifest 1\n${'unpacked a 0\n'.repeat(1024)}`],
     ['1025 unpacked files', false, `uport-manifest 1\n${'unpacked a 0\n'.repeat(1025)}`],

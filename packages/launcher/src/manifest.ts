@@ -1,6 +1,13 @@
 // The launcher's manifest, docs/formats/launcher-manifest.md. manifest.c reads the same: one value
 // has one spelling, and both refuse everything else.
 import { UportError } from '@uport/errors';
+import {
+  encodeSurroundings,
+  type LineCodec,
+  type ManifestSurroundings,
+  SURROUNDINGS_LIMITS,
+  SurroundingsReader,
+} from './surroundings.ts';
 
 /** e_machine, EI_CLASS, EI_DATA and the e_flags bits of the programs an emulator runs. */
 export interface ManifestCpu {
@@ -27,6 +34,10 @@ export interface ManifestProgram {
   readonly name: string;
   /** As an emulator's. */
   readonly path: string;
+  /** Come before the caller's arguments. */
+  readonly args?: readonly string[];
+  /** Come in place of the caller's arguments when there are none. */
+  readonly defaults?: readonly string[];
 }
 
 /** A file that must be as it was unpacked. */
@@ -39,6 +50,8 @@ export interface ManifestUnpacked {
 export interface Manifest {
   /** The first one that fits a program runs it. */
   readonly emulators: readonly ManifestEmulator[];
+  /** What the app is started in. */
+  readonly surroundings?: ManifestSurroundings;
   /** The first one is the default. */
   readonly programs?: readonly ManifestProgram[];
   readonly unpacked?: readonly ManifestUnpacked[];
@@ -135,10 +148,17 @@ function encodeEmulator(emulator: ManifestEmulator): string {
   return ['emulator', ...fields, ...[path, ...args].map(encodeValue)].join(' ');
 }
 
-function encodeProgram({ name, path }: ManifestProgram): string {
+function encodeProgram(program: ManifestProgram): readonly string[] {
+  const { name, path, args = [], defaults = [] } = program;
   checkValue(name, 'the name of a program');
   checkPath(path);
-  return `program ${encodeValue(name)} ${encodeValue(path)}`;
+  for (const list of [args, defaults]) {
+    if (list.length > SURROUNDINGS_LIMITS.args) throw invalid('more than 32 arguments');
+    for (const arg of list) checkValue(arg, 'an argument');
+  }
+  const line = ['program', ...[name, path, ...args].map(encodeValue)].join(' ');
+  if (defaults.length === 0) return [line];
+  return [line, ['defaults', ...defaults.map(encodeValue)].join(' ')];
 }
 
 function encodeUnpacked({ path, size }: ManifestUnpacked): string {
@@ -157,14 +177,21 @@ function checkCount(list: readonly unknown[], max: number, what: string): void {
  * @throws UportError UPORT_MANIFEST_INVALID when the launcher would not take it
  */
 export function encodeManifest(manifest: Manifest): string {
-  const { emulators, programs = [], unpacked = [] } = manifest;
+  const { emulators, surroundings = {}, programs = [], unpacked = [] } = manifest;
   checkCount(emulators, MANIFEST_LIMITS.emulators, 'emulators');
   checkCount(programs, MANIFEST_LIMITS.programs, 'programs');
   checkCount(unpacked, MANIFEST_LIMITS.unpacked, 'unpacked files');
   const text = [
     FIRST_LINE,
     ...emulators.map(encodeEmulator),
-    ...programs.map(encodeProgram),
+    ...encodeSurroundings(surroundings, {
+      encode(value) {
+        checkValue(value, 'a variable');
+        return encodeValue(value);
+      },
+      fail: invalid,
+    }),
+    ...programs.flatMap(encodeProgram),
     ...unpacked.map(encodeUnpacked),
     '',
   ].join('\n');
@@ -216,9 +243,29 @@ function parseProgram(
   fields: readonly string[],
   fail: (what: string) => UportError,
 ): ManifestProgram {
-  if (fields.length !== 3) throw fail('too few or too many fields');
-  const [, name, path] = fields as [string, string, string];
-  return Object.freeze({ name: decodeValue(name, fail), path: decodePath(path, fail) });
+  const [, name, path, ...args] = fields;
+  if (name === undefined || path === undefined) throw fail('too few or too many fields');
+  if (args.length > SURROUNDINGS_LIMITS.args) throw fail('more than 32 arguments');
+  return Object.freeze({
+    name: decodeValue(name, fail),
+    path: decodePath(path, fail),
+    ...(args.length > 0 && { args: Object.freeze(args.map((arg) => decodeValue(arg, fail))) }),
+  });
+}
+
+function parseDefaults(
+  fields: readonly string[],
+  program: ManifestProgram | undefined,
+  fail: (what: string) => UportError,
+): ManifestProgram {
+  if (program === undefined || program.defaults !== undefined) {
+    throw fail('keyword that is unknown or out of order');
+  }
+  const words = fields.slice(1);
+  if (words.length === 0) throw fail('too few or too many fields');
+  if (words.length > SURROUNDINGS_LIMITS.args) throw fail('more than 32 arguments');
+  const defaults = Object.freeze(words.map((word) => decodeValue(word, fail)));
+  return Object.freeze({ ...program, defaults });
 }
 
 function parseUnpacked(
@@ -233,6 +280,16 @@ function parseUnpacked(
   });
 }
 
+function lineCodec(fail: (what: string) => UportError): LineCodec {
+  return {
+    encode: encodeValue,
+    decode: (field) => decodeValue(field, fail),
+    path: (field) => decodePath(field, fail),
+    number: (field, max) => parseNumber(field, max, fail),
+    fail,
+  };
+}
+
 /**
  * Reads the text of a manifest, one character for each byte.
  *
@@ -245,6 +302,7 @@ export function parseManifest(text: string): Manifest {
   const emulators: ManifestEmulator[] = [];
   const programs: ManifestProgram[] = [];
   const unpacked: ManifestUnpacked[] = [];
+  const surroundings = new SurroundingsReader();
   for (const [index, line] of lines.entries()) {
     const fail = (what: string) => invalid(`line ${index + 1}: ${what}`);
     if (index === 0) {
@@ -255,9 +313,14 @@ export function parseManifest(text: string): Manifest {
     if (fields.includes('')) throw fail('empty field');
     if (!/^[ -~]*$/.test(line)) throw fail('byte that is not percent-encoded');
     const [keyword] = fields;
-    if (keyword === 'emulator' && programs.length === 0 && unpacked.length === 0) {
+    const beforePrograms = programs.length === 0 && unpacked.length === 0;
+    if (keyword === 'emulator' && beforePrograms && !surroundings.begun) {
       if (emulators.length === MANIFEST_LIMITS.emulators) throw fail('more than 64 emulators');
       emulators.push(parseEmulator(fields, fail));
+    } else if (beforePrograms && surroundings.read(fields, lineCodec(fail))) {
+      // It keeps what it read.
+    } else if (keyword === 'defaults' && unpacked.length === 0) {
+      programs.push(parseDefaults(fields, programs.pop(), fail));
     } else if (keyword === 'program' && unpacked.length === 0) {
       if (programs.length === MANIFEST_LIMITS.programs) throw fail('more than 512 programs');
       programs.push(parseProgram(fields, fail));
@@ -269,8 +332,10 @@ export function parseManifest(text: string): Manifest {
     }
   }
   if (lines.length === 0) throw invalid('line 1: no newline at its end');
+  const around = surroundings.result();
   return Object.freeze({
     emulators: Object.freeze(emulators),
+    ...(around && { surroundings: around }),
     ...(programs.length > 0 && { programs: Object.freeze(programs) }),
     ...(unpacked.length > 0 && { unpacked: Object.freeze(unpacked) }),
   });

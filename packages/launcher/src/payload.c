@@ -228,14 +228,21 @@ void read_index(const struct payload *payload, struct index *index) {
   index->tree = &index->blobs[reference_field(text, index)];
   need_end(text);
   next_keyword(index);
+  while (index->keyword && read_surroundings(text, index->keyword, true, &index->surroundings)) {
+    next_keyword(index);
+  }
   need_keyword(index, "program");
-  for (; at(index, "program"); next_keyword(index)) {
+  while (at(index, "program")) {
     if (index->program_count == PROGRAMS_MAX) broken(text, "more than 512 programs");
     index->programs = grow(index->programs, index->program_count, sizeof *index->programs);
     struct program *program = &index->programs[index->program_count++];
-    program->name = value_field(text);
-    program->path = path_field(text);
-    need_end(text);
+    *program = (struct program){.name = value_field(text), .path = path_field(text)};
+    read_program_args(text, &program->args, &program->arg_count);
+    next_keyword(index);
+    if (!at(index, "defaults")) continue;
+    read_program_args(text, &program->defaults, &program->default_count);
+    if (program->default_count == 0) broken(text, "too few fields");
+    next_keyword(index);
   }
 }
 

@@ -88,6 +88,7 @@ struct index {
   struct host *hosts;
   unsigned host_count;
   const struct blob *tree;
+  struct surroundings surroundings;
   struct program *programs;
   unsigned program_count;
   struct fields nodes; /* the rest of the text */

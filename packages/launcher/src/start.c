@@ -29,9 +29,14 @@ static const char *describe(const struct target *target) {
                      target->elf.cpu.data == DATA_LSB ? ", little-endian" : ", big-endian");
 }
 
-static int exec_direct(const struct target *target, const char *why) {
+static int exec_direct(const struct target *target, const struct manifest *manifest,
+                       const char *why) {
+  struct guest_environment guest = {.complete = environ};
+  if (target->kind == TARGET_ELF) {
+    find_guest_environment(&manifest->surroundings, manifest->folder, &target->elf, &guest);
+  }
   debug(target->file, ": started directly: ", why, NULL);
-  execve(target->file, target->file_argv, environ);
+  execve(target->file, target->file_argv, guest.complete);
   int error = errno;
   debug(target->file, ": the kernel answers ", error_name(error), NULL);
   return error;
@@ -49,10 +54,13 @@ static int exec_emulator(const struct target *target, const struct emulator *emu
                          : concatenate(manifest->folder, emulator->path, "");
   size_t count = 0;
   while (target->argv[count]) count++;
-  char **argv = allocate((emulator->arg_count + count + 5) * sizeof *argv);
+  struct guest_environment guest;
+  find_guest_environment(&manifest->surroundings, manifest->folder, &target->elf, &guest);
+  char **argv = allocate((emulator->arg_count + guest.option_count + count + 5) * sizeof *argv);
   size_t used = 0;
   argv[used++] = (char *)file;
   for (unsigned i = 0; i < emulator->arg_count; i++) argv[used++] = (char *)emulator->args[i];
+  for (unsigned i = 0; i < guest.option_count; i++) argv[used++] = guest.options[i];
   argv[used++] = "-0";
   argv[used++] = target->argv[0];
   argv[used++] = (char *)not_an_option(target->path);
@@ -60,7 +68,7 @@ static int exec_emulator(const struct target *target, const struct emulator *emu
   argv[used] = NULL;
 
   debug(target->path, ": started with the emulator ", file, NULL);
-  execve(file, argv, environ);
+  execve(file, argv, guest.environment);
   int error = errno;
   if (error == E2BIG) {
     return fail(failure, error, STATUS_CANNOT_EXECUTE, target->file,
@@ -125,7 +133,7 @@ static int start_file(const struct start *start, const char *file, struct failur
     return error == 0 ? start_file(&part, part.program, failure) : error;
   }
   if (target.kind != TARGET_ELF) {
-    error = exec_direct(&target, "its CPU cannot be told");
+    error = exec_direct(&target, start->manifest, "its CPU cannot be told");
     return fail_direct(&target, error, failure);
   }
   const struct emulator *emulator = find_emulator(start->manifest, &target.elf);
@@ -136,18 +144,18 @@ static int start_file(const struct start *start, const char *file, struct failur
     debug("UPORT_PREFER=emulated: there is no emulator for it", NULL);
   }
   if (is_host_cpu(target.elf.cpu)) {
-    error = exec_direct(&target, "it is of this host's CPU");
+    error = exec_direct(&target, start->manifest, "it is of this host's CPU");
     /* Such as a page size that the program was not linked for. */
     bool refused = error == ENOEXEC || error == EINVAL;
     if (!refused || !emulator) return fail_direct(&target, error, failure);
   } else if (is_compatible_cpu(target.elf.cpu)) {
-    error = exec_direct(&target, "this host's kernel may run it");
+    error = exec_direct(&target, start->manifest, "this host's kernel may run it");
     bool refused = error == ENOEXEC || error == ENOENT;
     if (!refused || (error == ENOENT && !emulator)) return fail_direct(&target, error, failure);
   } else if (binfmt_fits(&target)) {
-    exec_direct(&target, "binfmt_misc starts it");
+    exec_direct(&target, start->manifest, "binfmt_misc starts it");
   } else if (!emulator) {
-    error = exec_direct(&target, "there is no emulator for it, the kernel may know one");
+    error = exec_direct(&target, start->manifest, "there is no emulator for it, the kernel may know one");
     if (error != ENOEXEC) return fail_direct(&target, error, failure);
   }
   if (emulator) return exec_emulator(&target, emulator, start->manifest, failure);

@@ -187,6 +187,8 @@ void prepare_app(const struct universal *universal, const struct settings *setti
   const struct program *program = find_program(manifest, argv0);
   debug("the program is ", manifest->folder, program->path, NULL);
   start->program = concatenate(manifest->folder, program->path, "");
-  start->argv = universal->argv;
+  start->argv = join_arguments(universal->argv, program->args, program->arg_count,
+                               program->defaults, program->default_count);
+  enter_surroundings(&manifest->surroundings, manifest->folder);
   start->manifest = manifest;
 }

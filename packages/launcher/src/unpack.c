@@ -372,6 +372,8 @@ static bool write_manifest(void) {
   manifest.emulator_count = work.host->emulator_count;
   manifest.program_count = work.index.program_count;
   manifest.unpacked_count = 0;
+  manifest.surroundings = work.index.surroundings;
+  move_surroundings(&manifest.surroundings, "root/");
   add_unpacked(&manifest, "launch", work.host->launcher_size);
   for (unsigned i = 0; i < work.host->emulator_count; i++) {
     const struct host_emulator *one = &work.host->emulators[i];
@@ -387,7 +389,8 @@ static bool write_manifest(void) {
     if (folder < 0 || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) {
       damaged(work.payload, "its index names a program that it has not");
     }
-    manifest.programs[i] = (struct program){.name = work.index.programs[i].name, .path = inside};
+    manifest.programs[i] = work.index.programs[i];
+    manifest.programs[i].path = inside;
     if (S_ISREG(status.st_mode)) add_unpacked(&manifest, inside, (uint64_t)status.st_size);
   }
   size_t size;
@@ -488,10 +491,11 @@ bool unpack_to_memory(const struct payload *payload, struct place *place,
                       struct manifest *manifest) {
   struct node file;
   load(payload, place);
-  if (!find_only_file(&file)) {
+  if (!find_only_file(&file) || work.index.surroundings.workdir) {
     place->reason = "can hold an app of one file only";
     return false;
   }
+  manifest->surroundings = work.index.surroundings;
   manifest->emulator_count = work.host->emulator_count;
   manifest->program_count = 1;
   manifest->unpacked_count = 0;
@@ -516,7 +520,8 @@ bool unpack_to_memory(const struct payload *payload, struct place *place,
     damaged(payload, "the sizes of its files do not add up");
   }
   if (!copy_whole_blob(descriptor, blob)) return fault("cannot be written", "");
-  manifest->programs[0] = (struct program){.name = "", .path = path};
+  manifest->programs[0] = work.index.programs[0];
+  manifest->programs[0].path = path;
   return true;
 }
 

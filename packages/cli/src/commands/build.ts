@@ -16,13 +16,13 @@ import { BaseCommand } from '../base-command.ts';
 import { describeImage } from '../describe-image.ts';
 import { describePush } from '../describe-push.ts';
 import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
+import { guestFlags, guestOptions } from '../guest-flags.ts';
+import { imageConfigFlags, imageSettings, words } from '../image-config-flags.ts';
 import { imageFlags, refuseImageFlags } from '../image-flags.ts';
 import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
-import { pairOf, record, usage } from '../pairs.ts';
+import { pairOf, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
 import { emulatorsFlag, hostFlag, pushFlags } from '../shared-flags.ts';
-
-const CONFIG = 'IMAGE CONFIG';
 
 export default class Build extends BaseCommand {
   static override summary = 'Make artifacts that run on every CPU from a program for one CPU.';
@@ -87,67 +87,8 @@ export default class Build extends BaseCommand {
       min: 0,
       helpValue: 'SECONDS',
     }),
-    entrypoint: Flags.string({
-      summary:
-        'What the image starts: a program, or a JSON array of a program and arguments. For a folder, a path inside it.',
-      helpValue: 'PROGRAM',
-      helpGroup: CONFIG,
-    }),
-    cmd: Flags.string({
-      summary: 'Default arguments: one word, or a JSON array.',
-      helpValue: 'ARGS',
-      helpGroup: CONFIG,
-    }),
-    env: Flags.string({
-      summary: 'An environment variable.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'NAME=VALUE',
-      helpGroup: CONFIG,
-    }),
-    workdir: Flags.string({
-      summary: 'The working folder in the image.',
-      helpValue: 'DIR',
-      helpGroup: CONFIG,
-    }),
-    user: Flags.string({
-      summary: 'The user, and the group after a colon.',
-      helpValue: 'USER',
-      helpGroup: CONFIG,
-    }),
-    label: Flags.string({
-      summary: 'A label.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'NAME=VALUE',
-      helpGroup: CONFIG,
-    }),
-    expose: Flags.string({
-      summary: 'A port, such as 80 or 53/udp.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'PORT',
-      helpGroup: CONFIG,
-    }),
-    volume: Flags.string({
-      summary: 'A volume.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'DIR',
-      helpGroup: CONFIG,
-    }),
-    'stop-signal': Flags.string({
-      summary: 'The signal that stops the app.',
-      helpValue: 'SIGNAL',
-      helpGroup: CONFIG,
-    }),
-    annotation: Flags.string({
-      summary: 'An annotation of the index and its manifests.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'NAME=VALUE',
-      helpGroup: CONFIG,
-    }),
+    ...imageConfigFlags,
+    ...guestFlags,
     ...imageFlags,
     ...ociFlags.flags,
     ...universalFlags.flags,
@@ -192,17 +133,8 @@ export default class Build extends BaseCommand {
       ...(flags.host && { hosts: flags.host }),
       ...(flags.slice && { slices: slices(flags.slice) }),
       ...(flags.emulators && { providers: flags.emulators }),
-      image: {
-        ...(flags.cmd !== undefined && { cmd: words(flags.cmd, '--cmd') }),
-        ...(flags.env && { env: flags.env.map((pair) => pairOf(pair, '--env').join('=')) }),
-        ...(flags.workdir !== undefined && { workdir: flags.workdir }),
-        ...(flags.user !== undefined && { user: flags.user }),
-        ...(flags.label && { labels: record(flags.label, '--label') }),
-        ...(flags.expose && { exposedPorts: flags.expose }),
-        ...(flags.volume && { volumes: flags.volume }),
-        ...(flags['stop-signal'] !== undefined && { stopSignal: flags['stop-signal'] }),
-        ...(flags.annotation && { annotations: record(flags.annotation, '--annotation') }),
-      },
+      image: imageSettings(flags),
+      guest: guestOptions(flags),
       sourceDateEpoch: flags['source-date-epoch'],
       store,
       progress: this.progress,
@@ -282,22 +214,6 @@ export default class Build extends BaseCommand {
       if (hint !== undefined) this.log(`  ${hint}`);
     }
   }
-}
-
-/** One word, or a JSON array of strings. */
-function words(text: string, flag: string): string[] {
-  if (!text.trimStart().startsWith('[')) return [text];
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw usage(
-      `${flag} is not a JSON array: ${String(cause)}`,
-      `write ${flag} '["PROGRAM","ARG"]'`,
-    );
-  }
-  if (Array.isArray(value) && value.every((word) => typeof word === 'string')) return value;
-  throw usage(`${flag} must be an array of strings`, `write ${flag} '["PROGRAM","ARG"]'`);
 }
 
 function slices(pairs: readonly string[]): ReadonlyMap<Arch, string> {

@@ -23,22 +23,45 @@ export interface Artifact {
   readonly size: number;
 }
 
+/** A setting of images that other artifacts may have no place for. */
+export type CarriedSetting =
+  | 'user'
+  | 'labels'
+  | 'exposedPorts'
+  | 'volumes'
+  | 'stopSignal'
+  | 'annotations';
+
+/** What only an image says: other artifacts are started by their user, from a shell. */
+export const ONLY_IN_IMAGES: readonly CarriedSetting[] = Object.freeze([
+  'user',
+  'labels',
+  'exposedPorts',
+  'volumes',
+  'stopSignal',
+  'annotations',
+]);
+
 /** A way to write a plan down. A folder under `emitters/` holds one; nothing else names it but `emitters/index.ts`. */
 export interface Emitter<Options = unknown> {
   readonly name: string;
   readonly summary: string;
+  /** Settings that it has no place for. */
+  readonly cannotCarry?: readonly CarriedSetting[];
   emit(plan: Plan, options: Options, context: EmitContext): Promise<readonly Artifact[]>;
 }
 
 /** An emitter with its options, ready for a plan. */
 export interface EmitRequest {
   readonly emitter: string;
+  readonly cannotCarry: readonly CarriedSetting[];
   emit(plan: Plan, context: EmitContext): Promise<readonly Artifact[]>;
 }
 
 export function emitWith<Options>(emitter: Emitter<Options>, options: Options): EmitRequest {
   return {
     emitter: emitter.name,
+    cannotCarry: emitter.cannotCarry ?? [],
     emit: (plan, context) => emitter.emit(plan, options, context),
   };
 }

@@ -1,6 +1,6 @@
 // The layer that makes a guest's image run on a host: launcher, emulator, manifest.
 import { UportError } from '@uport/errors';
-import { encodeManifest } from '@uport/launcher';
+import { encodeManifest, type Manifest, type ManifestSurroundings } from '@uport/launcher';
 import { parseArch } from '../model/arch.ts';
 import type { ContentSource } from '../model/content.ts';
 import type { HostPlan, PinnedFile } from '../plan/plan.ts';
@@ -20,30 +20,63 @@ export type LaunchedHost = Extract<HostPlan, { way: 'compatible' | 'emulated' }>
 /** Where the launcher lies in an image. */
 export const LAUNCHER_PATH = '/.uport/launch';
 
-export function launcherLayer(host: LaunchedHost, content: ContentSource): LayerPlan {
+/** @param surroundings what the image's config cannot say */
+export function launcherLayer(
+  host: LaunchedHost,
+  content: ContentSource,
+  surroundings?: ManifestSurroundings,
+): LayerPlan {
   const { emulator, launcher } = host;
   const name = `qemu-${emulator.guest}`;
   const { elf } = parseArch(emulator.guest);
-  const manifest = Buffer.from(
-    encodeManifest({ emulators: [{ name: emulator.guest, elf, path: name, args: [] }] }),
-    'latin1',
-  );
   return {
     name: `${name} for ${host.host}`,
     createdBy: `uport: launcher and ${name} ${emulator.version} for ${host.host}`,
     entries: [
-      { type: 'directory', path: '.uport', mode: 0o755 },
-      executable('.uport/launch', launcher, content),
-      {
-        type: 'file',
-        path: '.uport/manifest',
-        mode: 0o644,
-        size: manifest.length,
-        content: { bytes: manifest },
-      },
+      ...launcherEntries(
+        launcher,
+        {
+          emulators: [{ name: emulator.guest, elf, path: name, args: [] }],
+          ...(surroundings && { surroundings }),
+        },
+        content,
+      ),
       executable(`.uport/${name}`, emulator, content),
     ],
   };
+}
+
+/** The launcher alone, where programs need no emulator but their environment must be changed. */
+export function surroundingsLayer(
+  host: string,
+  launcher: PinnedFile,
+  surroundings: ManifestSurroundings,
+  content: ContentSource,
+): LayerPlan {
+  return {
+    name: `launcher for ${host}`,
+    createdBy: `uport: launcher for ${host}`,
+    entries: [...launcherEntries(launcher, { emulators: [], surroundings }, content)],
+  };
+}
+
+function launcherEntries(
+  launcher: PinnedFile,
+  described: Manifest,
+  content: ContentSource,
+): readonly TarEntry[] {
+  const manifest = Buffer.from(encodeManifest(described), 'latin1');
+  return [
+    { type: 'directory', path: '.uport', mode: 0o755 },
+    executable('.uport/launch', launcher, content),
+    {
+      type: 'file',
+      path: '.uport/manifest',
+      mode: 0o644,
+      size: manifest.length,
+      content: { bytes: manifest },
+    },
+  ];
 }
 
 function executable(path: string, file: PinnedFile, content: ContentSource): TarEntry {

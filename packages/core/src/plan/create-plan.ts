@@ -4,6 +4,7 @@ import { displayBytes, pathBytes } from '../model/byte-path.ts';
 import type { BytePath } from '../model/payload-tree.ts';
 import type { MatrixRow } from './arch-matrix.ts';
 import type {
+  GuestSettings,
   HostPlan,
   ImageSettings,
   NativeSlice,
@@ -30,6 +31,7 @@ export interface PlanInputs {
   readonly entrypoint: readonly string[] | undefined;
   /** Follow the app's program in its own entrypoint. */
   readonly firstArguments: readonly string[];
+  readonly guest?: GuestSettings;
   readonly sourceDateEpoch: number;
 }
 
@@ -75,8 +77,13 @@ export function createPlan(inputs: PlanInputs): Plan {
       ...(image.stopSignal !== undefined && { stopSignal: image.stopSignal }),
       annotations: image.annotations ?? {},
     },
+    ...(inputs.guest && isUsed(inputs.guest) && { guest: inputs.guest }),
     sourceDateEpoch: inputs.sourceDateEpoch,
   };
+}
+
+function isUsed(guest: GuestSettings): boolean {
+  return Object.values(guest).some((list: readonly unknown[]) => list.length > 0);
 }
 
 function hostPlan(row: MatrixRow, parts: HostParts): HostPlan {

@@ -79,6 +79,18 @@ export interface AppPlan {
   readonly target: BytePath;
 }
 
+/** What only programs of the guest's CPU get: host programs never see it. */
+export interface GuestSettings {
+  /** Variables taken out of the app's environment. */
+  readonly unset: readonly string[];
+  /** `NAME=VALUE`. */
+  readonly env: readonly string[];
+  /** Libraries of the payload, for LD_PRELOAD. */
+  readonly preload: readonly BytePath[];
+  /** Folders of the payload, for LD_LIBRARY_PATH. */
+  readonly libraryFolders: readonly BytePath[];
+}
+
 /** What an image's config says beyond the platform. Strings are text: image-spec configs are JSON. */
 export interface ImageSettings {
   /** The app's own entrypoint, without the launcher. */
@@ -106,6 +118,8 @@ export interface Plan {
   readonly payload: PayloadTree;
   readonly hosts: readonly HostPlan[];
   readonly image: ImageSettings;
+  /** Absent when the guest's programs get nothing of their own. */
+  readonly guest?: GuestSettings;
   /** Seconds since 1970; the time written into artifacts. */
   readonly sourceDateEpoch: number;
 }

@@ -1,6 +1,13 @@
 // The index and the footer of a universal file's payload: docs/formats/universal.md.
 import { createHash } from 'node:crypto';
 import { UportError } from '@uport/errors';
+import {
+  encodeSurroundings,
+  type LineCodec,
+  type ManifestSurroundings,
+  SURROUNDINGS_LIMITS,
+  SurroundingsReader,
+} from '@uport/launcher';
 import { parseBytePath } from '../model/byte-path.ts';
 import { type Digest, digestHex, sha256Digest } from '../model/digest.ts';
 import type { BytePath } from '../model/payload-tree.ts';
@@ -47,14 +54,25 @@ export type PayloadNode =
   | { readonly type: 'symlink'; readonly path: BytePath; readonly target: string }
   | { readonly type: 'hardlink'; readonly path: BytePath; readonly target: BytePath };
 
+export interface PayloadProgram {
+  readonly name: string;
+  readonly path: BytePath;
+  /** Come before the caller's arguments. */
+  readonly args?: readonly string[];
+  /** Come when the caller gives no arguments. */
+  readonly defaults?: readonly string[];
+}
+
 export interface PayloadIndex {
   readonly app: string;
   readonly blobs: readonly PayloadBlob[];
   readonly hosts: readonly PayloadHost[];
   /** The blob that holds the contents of all files, one after the other. */
   readonly tree: number;
-  /** The first is the default. Names are bytes as Latin-1. */
-  readonly programs: readonly { readonly name: string; readonly path: BytePath }[];
+  /** What the app is started in; paths are the payload's. */
+  readonly surroundings?: ManifestSurroundings;
+  /** The first is the default. Names and arguments are bytes as Latin-1. */
+  readonly programs: readonly PayloadProgram[];
   readonly nodes: readonly PayloadNode[];
 }
 
@@ -64,6 +82,7 @@ const VERSION = 1;
 const FIRST_LINE = 'uport-payload 1';
 const MAX_INDEX = 64 << 20;
 const MAX_LINES = 1 << 20;
+const MAX_WORDS = SURROUNDINGS_LIMITS.args;
 
 export interface PayloadFooter {
   /** Of the whole payload, this footer included. */
@@ -150,7 +169,14 @@ export function encodeIndex(index: PayloadIndex): string {
     for (const { blob, path } of host.slices) lines.push(['slice', blob, field(path)]);
   }
   lines.push(['tree', index.tree]);
-  for (const { name, path } of index.programs) lines.push(['program', field(name), field(path)]);
+  for (const line of encodeSurroundings(index.surroundings ?? {}, { encode: field, fail: invalid }))
+    lines.push([line]);
+  for (const { name, path, args = [], defaults = [] } of index.programs) {
+    if (args.length > MAX_WORDS || defaults.length > MAX_WORDS)
+      throw invalid('more than 32 arguments');
+    lines.push(['program', field(name), field(path), ...args.map(field)]);
+    if (defaults.length > 0) lines.push(['defaults', ...defaults.map(field)]);
+  }
   for (const node of index.nodes) lines.push(nodeLine(node));
   return `${[FIRST_LINE, ...lines.map((line) => line.join(' '))].join('\n')}\n`;
 }
@@ -211,15 +237,50 @@ class IndexParser {
       hosts.push(this.#host(host[0] as string, blobs.length));
     }
     const tree = this.#reference(this.#one('tree', 1)[0] as string, blobs.length);
-    const programs = this.#many('program', 2, ([name, path]) => ({
-      name: bytes(name as string, this.#fail),
-      path: this.#path(path as string),
-    }));
+    const surroundings = this.#surroundings();
+    const programs: PayloadProgram[] = [];
+    for (let p = this.#optional('program', 2, true); p; p = this.#optional('program', 2, true)) {
+      programs.push(this.#program(p));
+    }
     if (programs.length === 0) throw this.#fault('names no program');
     const nodes: PayloadNode[] = [];
     while (this.#at < this.#lines.length) nodes.push(this.#node());
     this.#checkTree(nodes, blobs[tree] as PayloadBlob);
-    return { app, blobs, hosts, tree, programs, nodes };
+    return { app, blobs, hosts, tree, ...(surroundings && { surroundings }), programs, nodes };
+  }
+
+  #surroundings(): ManifestSurroundings | undefined {
+    const reader = new SurroundingsReader();
+    const codec: LineCodec = {
+      encode: field,
+      decode: (text) => bytes(text, this.#fail),
+      path: (text) => this.#path(text),
+      number: (text, max) => this.#number(text, max),
+      fail: this.#fail,
+    };
+    for (let line = this.#lines[this.#at]; line !== undefined; line = this.#lines[this.#at]) {
+      const fields = line.split(' ');
+      this.#at++;
+      if (!reader.read(fields, codec)) {
+        this.#at--;
+        break;
+      }
+      if (fields.includes('')) throw this.#fault('has an empty field');
+    }
+    return reader.result();
+  }
+
+  #program([name, path, ...args]: readonly string[]): PayloadProgram {
+    const defaults = this.#optional('defaults', 1, true) ?? [];
+    if (args.length > MAX_WORDS || defaults.length > MAX_WORDS) {
+      throw this.#fault('has more than 32 arguments');
+    }
+    return {
+      name: bytes(name as string, this.#fail),
+      path: this.#path(path as string),
+      ...(args.length > 0 && { args: args.map((arg) => bytes(arg, this.#fail)) }),
+      ...(defaults.length > 0 && { defaults: defaults.map((arg) => bytes(arg, this.#fail)) }),
+    };
   }
 
   readonly #fail = (what: string): UportError => this.#fault(what);

@@ -1,9 +1,15 @@
 import { UportError } from '@uport/errors';
 import { displayBytes, parseBytePath, textPath } from '../model/byte-path.ts';
+import type { BytePath } from '../model/payload-tree.ts';
+import { programWords } from '../plan/guest-settings.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { PayloadOptions, ProgramName } from './write-payload.ts';
 
-/** What an emitter's options ask of the payload. @throws UportError UPORT_BIN_NOT_FOUND */
+/**
+ * What an emitter's options ask of the payload.
+ *
+ * @throws UportError UPORT_BIN_NOT_FOUND, UPORT_ENTRYPOINT_NOT_IN_PAYLOAD
+ */
 export function payloadOptions(
   plan: Plan,
   { bins, level }: { readonly bins: Readonly<Record<string, string>>; readonly level?: number },
@@ -21,7 +27,11 @@ function programsOf(plan: Plan, bins: Readonly<Record<string, string>>): readonl
   const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
   const named = Object.entries(bins);
   const entries = new Map(plan.payload.entries.map((entry) => [entry.path, entry]));
-  if (named.length === 0) return [{ name: latin1(plan.app.name), path: plan.app.program }];
+  const words = programWords(plan);
+  const own = (path: BytePath) => (path === plan.app.program ? words : {});
+  if (named.length === 0) {
+    return [{ name: latin1(plan.app.name), path: plan.app.program, ...words }];
+  }
   const folder = plan.app.folder ?? textPath('app');
   return named.map(([name, file]) => {
     const inside = latin1(file).replace(/^\.\//, '');
@@ -29,7 +39,7 @@ function programsOf(plan: Plan, bins: Readonly<Record<string, string>>): readonl
     const path = parseBytePath(whole);
     const found = entries.get(path);
     if (found !== undefined && found.type !== 'directory') {
-      return { name: latin1(name), path };
+      return { name: latin1(name), path, ...own(path) };
     }
     throw new UportError({
       code: 'UPORT_BIN_NOT_FOUND',

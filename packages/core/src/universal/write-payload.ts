@@ -16,6 +16,7 @@ import type {
   SymlinkEntry,
 } from '../model/payload-tree.ts';
 import { resolveEntry } from '../model/resolve-entry.ts';
+import { payloadSurroundings } from '../plan/guest-settings.ts';
 import type { PinnedFile, Plan } from '../plan/plan.ts';
 import { temporaryName } from '../store/temporary.ts';
 import { zstdFrame } from '../zstd-frame.ts';
@@ -55,6 +56,10 @@ export interface PayloadOptions {
 export interface ProgramName {
   readonly name: string;
   readonly path: BytePath;
+  /** Come before the caller's arguments. */
+  readonly args?: readonly string[];
+  /** Come when the caller gives no arguments. */
+  readonly defaults?: readonly string[];
 }
 
 /** A payload that lies in the store. */
@@ -154,11 +159,13 @@ class PayloadWriter {
       });
     }
     const tree = blobs.push(await this.#tree(plan)) - 1;
+    const surroundings = payloadSurroundings(plan);
     return {
       app: Buffer.from(plan.app.name, 'utf8').toString('latin1'),
       blobs,
       hosts,
       tree,
+      ...(surroundings && { surroundings }),
       programs,
       nodes: payloadNodes(plan.payload),
     };

@@ -26,7 +26,14 @@ export interface Host {
 export interface Universal {
   readonly app?: string;
   readonly hosts: readonly Host[];
-  readonly programs: readonly { readonly name: string; readonly path: string }[];
+  readonly programs: readonly {
+    readonly name: string;
+    readonly path: string;
+    readonly args?: readonly string[];
+    readonly defaults?: readonly string[];
+  }[];
+  /** Lines of the surroundings, as they stand. */
+  readonly surroundings?: readonly string[];
   readonly nodes: readonly Node[];
 }
 
@@ -118,7 +125,11 @@ export function encodePayload(universal: Universal, twist: Twist = {}): Payload 
     ...blobLines,
     ...hostLines,
     `tree ${tree}`,
-    ...universal.programs.map(({ name, path }) => `program ${field(name)} ${field(path)}`),
+    ...(universal.surroundings ?? []),
+    ...universal.programs.flatMap(({ name, path, args = [], defaults = [] }) => [
+      ['program', ...[name, path, ...args].map(field)].join(' '),
+      ...(defaults.length > 0 ? [['defaults', ...defaults.map(field)].join(' ')] : []),
+    ]),
     ...universal.nodes.map(nodeLine),
   ];
   const text = `${lines.join('\n')}\n`;

@@ -3,7 +3,7 @@ import { glueContainer, withParts } from '../../universal/container.ts';
 import { payloadOptions } from '../../universal/programs.ts';
 import { writeExecutable } from '../../universal/write-executable.ts';
 import { writePayload } from '../../universal/write-payload.ts';
-import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
+import { type Artifact, type EmitContext, type Emitter, ONLY_IN_IMAGES } from '../emitter.ts';
 
 export interface FatelfOptions {
   /** Programs by the name they are called by; the first is the default. None: the app's own. */
@@ -23,6 +23,7 @@ export const DEFAULT_FATELF_OPTIONS: FatelfOptions = Object.freeze({ bins: Objec
 export const fatelfEmitter: Emitter<FatelfOptions> = Object.freeze({
   name: 'fatelf',
   summary: 'a FatELF file with a record for every host',
+  cannotCarry: ONLY_IN_IMAGES,
   emit: async (
     plan: Plan,
     options: FatelfOptions,

@@ -10,7 +10,7 @@ import { withParts } from '../../universal/container.ts';
 import { payloadOptions } from '../../universal/programs.ts';
 import { universalFile } from '../../universal/universal-file.ts';
 import { writePayload } from '../../universal/write-payload.ts';
-import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
+import { type Artifact, type EmitContext, type Emitter, ONLY_IN_IMAGES } from '../emitter.ts';
 import { type Output, stage } from '../staging.ts';
 import { NAR_NAME, nixFiles } from './files.ts';
 import { checkOptions, type NixOptions } from './options.ts';
@@ -30,6 +30,7 @@ export { DEFAULT_NIX_OPTIONS, type NixOptions } from './options.ts';
 export const nixEmitter: Emitter<NixOptions> = Object.freeze({
   name: 'nix',
   summary: 'a Nix package and flake, one store path for every host',
+  cannotCarry: ONLY_IN_IMAGES,
   emit,
 });
 

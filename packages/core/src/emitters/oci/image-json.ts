@@ -5,7 +5,9 @@ import type { Digest } from '../../model/digest.ts';
 import { LAUNCHER_PATH } from '../../oci/launcher-layer.ts';
 import type { Layer } from '../../oci/layer-writer.ts';
 import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../../oci/media-types.ts';
+import { nativeImageEnvironment } from '../../plan/guest-settings.ts';
 import type { HostPlan, ImageSettings, Plan } from '../../plan/plan.ts';
+import { isLaunched } from './layers.ts';
 
 /** A layer with the line of history that tells where it came from. */
 export interface ImageLayer extends Layer {
@@ -38,10 +40,16 @@ export function imageConfig(plan: Plan, host: HostPlan, layers: readonly ImageLa
     architecture: platform.architecture,
     ...(platform.variant !== undefined && { variant: platform.variant }),
     os: platform.os,
-    config: runtimeConfig(plan.image, host.way !== 'native'),
+    config: runtimeConfig(settingsFor(plan, host), isLaunched(plan, host)),
     rootfs: { type: 'layers', diff_ids: layers.map((layer) => layer.diffId) },
     history: layers.map((layer) => ({ created, created_by: layer.createdBy })),
   });
+}
+
+/** Where every program is the guest's, the config says what the launcher's manifest says elsewhere. */
+function settingsFor(plan: Plan, host: HostPlan): ImageSettings {
+  const native = host.way === 'native' && host.slices.length === 0 && !isLaunched(plan, host);
+  return native ? { ...plan.image, env: nativeImageEnvironment(plan) } : plan.image;
 }
 
 function runtimeConfig(image: ImageSettings, launched: boolean): Record<string, unknown> {

@@ -3,8 +3,9 @@ import { UportError } from '@uport/errors';
 import { displayBytes } from '../../model/byte-path.ts';
 import type { ContentSource } from '../../model/content.ts';
 import type { BytePath, PayloadEntry } from '../../model/payload-tree.ts';
-import { type LayerPlan, launcherLayer } from '../../oci/launcher-layer.ts';
-import type { HostPlan, NativeSlice, Plan } from '../../plan/plan.ts';
+import { type LayerPlan, launcherLayer, surroundingsLayer } from '../../oci/launcher-layer.ts';
+import { imageSurroundings } from '../../plan/guest-settings.ts';
+import type { HostPlan, NativeSlice, PinnedFile, Plan } from '../../plan/plan.ts';
 import { payloadTarEntry } from '../../tar/payload-entry.ts';
 import type { TarEntry } from '../../tar/tar-blocks.ts';
 
@@ -17,14 +18,47 @@ export function guestLayer(plan: Plan, content: ContentSource): LayerPlan {
   };
 }
 
-/** What a host needs besides; undefined when the guest layer is all. */
-export function hostLayer(
+/** A layer, and whether other apps' images have the same one. */
+export interface HostLayer {
+  readonly layer: LayerPlan;
+  readonly shared: boolean;
+}
+
+/** What a host needs besides the guest layer. */
+export function hostLayers(
   plan: Plan,
   host: HostPlan,
   content: ContentSource,
-): LayerPlan | undefined {
-  if (host.way !== 'native') return launcherLayer(host, content);
-  return host.slices.length > 0 ? sliceLayer(plan, host.host, host.slices, content) : undefined;
+): readonly HostLayer[] {
+  const surroundings = imageSurroundings(plan);
+  if (host.way !== 'native') {
+    const layer = launcherLayer(host, content, surroundings);
+    return [{ layer, shared: surroundings === undefined }];
+  }
+  const layers: HostLayer[] = [];
+  if (host.slices.length > 0) {
+    layers.push({ layer: sliceLayer(plan, host.host, host.slices, content), shared: false });
+  }
+  if (isLaunched(plan, host) && surroundings) {
+    const layer = surroundingsLayer(host.host, launcherOf(host), surroundings, content);
+    layers.push({ layer, shared: false });
+  }
+  return layers;
+}
+
+/** Whether the launcher starts the app on a host: on its own CPU only where a variable must go. */
+export function isLaunched({ guest }: Plan, host: HostPlan): boolean {
+  return host.way !== 'native' || (guest !== undefined && guest.unset.length > 0);
+}
+
+function launcherOf({ host, launcher }: HostPlan): PinnedFile {
+  if (launcher !== undefined) return launcher;
+  throw new UportError({
+    code: 'UPORT_NO_LAUNCHER',
+    category: 'input',
+    message: `there is no launcher for ${host}, which --unset needs`,
+    hint: 'leave --unset or this host out',
+  });
 }
 
 function payloadEntry(entry: PayloadEntry, content: ContentSource): TarEntry {

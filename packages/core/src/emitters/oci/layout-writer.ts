@@ -20,7 +20,7 @@ import {
   json,
   layoutIndex,
 } from './image-json.ts';
-import { guestLayer, hostLayer } from './layers.ts';
+import { guestLayer, hostLayers } from './layers.ts';
 import type { OciOptions } from './options.ts';
 
 /** The image of one platform as it was written. */
@@ -73,11 +73,12 @@ export async function writeLayout(
   };
 
   // Looked up first: what is missing shows before the long work begins.
-  const own = plan.hosts.map((host) => ({ host, layer: hostLayer(plan, host, context.content) }));
+  const own = plan.hosts.map((host) => ({ host, more: hostLayers(plan, host, context.content) }));
   const guest = await putLayer(guestLayer(plan, context.content), false);
   const images: WrittenImage[] = [];
-  for (const { host, layer } of own) {
-    const layers = layer ? [guest, await putLayer(layer, host.way !== 'native')] : [guest];
+  for (const { host, more } of own) {
+    const layers = [guest];
+    for (const { layer, shared } of more) layers.push(await putLayer(layer, shared));
     const config = await putJson(OCI_CONFIG, imageConfig(plan, host, layers));
     const manifest = await putJson(OCI_MANIFEST, imageManifest(plan, host, config, layers));
     images.push({ host, config, manifest, layers });

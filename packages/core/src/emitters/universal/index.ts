@@ -5,7 +5,7 @@ import { payloadOptions } from '../../universal/programs.ts';
 import { universalFile } from '../../universal/universal-file.ts';
 import { writeExecutable } from '../../universal/write-executable.ts';
 import { writePayload } from '../../universal/write-payload.ts';
-import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
+import { type Artifact, type EmitContext, type Emitter, ONLY_IN_IMAGES } from '../emitter.ts';
 
 export interface UniversalOptions {
   /** One plain ELF file for each host, `APP-<host>`, in place of the one file for all. */
@@ -30,6 +30,7 @@ export const DEFAULT_UNIVERSAL_OPTIONS: UniversalOptions = Object.freeze({
 export const universalEmitter: Emitter<UniversalOptions> = Object.freeze({
   name: 'universal',
   summary: 'one self-running file for every host',
+  cannotCarry: ONLY_IN_IMAGES,
   emit: emitUniversal,
 });
 
