@@ -208,7 +208,7 @@ describe('a binary cache', () => {
     await writeFile(key, 'secret');
     const finished = await emit(outDir, '--cache', outDir, '--cache-key', key);
     expect(errorCode(finished)).toBe('UPORT_NIX_KEY_INVALID');
-    expect(errorCode(await emit(outDir, '--cache', 's3://bucket'))).toBe('UPORT_USAGE');
+    expect(errorCode(await emit(outDir, '--cache', 'ssh://host'))).toBe('UPORT_NIX_CACHE_URL');
   });
 });
 

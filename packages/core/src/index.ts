@@ -32,6 +32,7 @@ export * from './model/digest.ts';
 export * from './model/payload-tree.ts';
 export * from './model/progress.ts';
 export * from './nix/index.ts';
+export * from './nix-cache/index.ts';
 export * from './nix-closure/index.ts';
 export * from './oci/index.ts';
 export * from './plan/arch-matrix.ts';

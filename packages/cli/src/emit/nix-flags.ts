@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Flags } from '@oclif/core';
 import {
   type NixSigningKey,
@@ -9,7 +8,6 @@ import {
   systemError,
   UportError,
 } from '@uport/core';
-import { usage } from '../pairs.ts';
 import { type EmitFlags, levelOf } from './emit-flags.ts';
 import { bin, binsOf } from './universal-flags.ts';
 
@@ -43,8 +41,9 @@ export const nixFlags = {
       helpGroup: GROUP,
     }),
     cache: Flags.string({
-      summary: 'The folder of a Nix binary cache to add the package to; file://DIR works too.',
-      helpValue: 'DIR',
+      summary:
+        'A Nix binary cache to add the package to: a folder, file:///DIR, https://HOST/PATH or s3://BUCKET?region=REGION.',
+      helpValue: 'CACHE',
       helpGroup: GROUP,
     }),
     'cache-key': Flags.string({
@@ -73,7 +72,7 @@ export const nixFlags = {
       ...(pname !== undefined && { pname }),
       ...(description !== undefined && { description }),
       ...(url !== undefined && { url }),
-      ...(cache !== undefined && { cache: folderOf(cache) }),
+      ...(cache !== undefined && { cache }),
       ...(cacheKey !== undefined && { cacheKey: readKey(cacheKey) }),
       ...levelOf(flags),
     });
@@ -81,18 +80,6 @@ export const nixFlags = {
   // Without `path:` Nix looks for a git repository, and does not see what git ignores.
   hint: ({ path: place }) => (/^[\w./-]+\/nix$/.test(place) ? `nix run path:${place}` : undefined),
 } satisfies EmitFlags;
-
-function folderOf(text: string): string {
-  if (!/^[a-z0-9+.-]+:\/\//i.test(text)) return text;
-  try {
-    return fileURLToPath(text);
-  } catch {
-    throw usage(
-      `--cache ${JSON.stringify(text)} is no folder`,
-      'write the cache to a folder, and copy that to its place',
-    );
-  }
-}
 
 function readKey(file: string): NixSigningKey {
   let text: string;

@@ -18,6 +18,7 @@ export function folderTransport(folder: string): CacheTransport {
   };
   return {
     url: `file://${folder}`,
+    place,
     async read(name) {
       const size = await sizeOf(name);
       if (size === undefined) return undefined;

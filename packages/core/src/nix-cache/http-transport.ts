@@ -9,6 +9,8 @@ export interface HttpTransportOptions {
   readonly retryDelays?: readonly number[];
   /** Adds headers that speak for the user; asked anew for each try. */
   readonly authorize?: (request: AuthorizedRequest) => Readonly<Record<string, string>>;
+  /** Spells a file's name in an address. Default: as it is. */
+  readonly encodeName?: (name: string) => string;
   /** How the cache is called in messages. Default: its address. */
   readonly shown?: string;
 }
@@ -39,7 +41,8 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
     const url = new URL(base);
     url.username = '';
     url.password = '';
-    url.pathname = `${base.pathname.replace(/\/+$/, '')}/${name}`;
+    const spelled = options.encodeName?.(name) ?? name;
+    url.pathname = `${base.pathname.replace(/\/+$/, '')}/${spelled}`;
     return url;
   };
   const login = basicLogin(base);
@@ -149,9 +152,9 @@ async function one(
   const explanation = await readExplanation(response).catch(() => '');
   watch.stop();
   const { status } = response;
-  // S3 answers 403 for what is not there to those who may not list.
-  const missing =
-    status === 404 || status === 410 || (status === 403 && /NoSuchKey/.test(explanation));
+  // S3 answers 403 for what is not there to those who may not list; writing then tells more.
+  const hidden = status === 403 && (method === 'HEAD' || /NoSuchKey/.test(explanation));
+  const missing = status === 404 || status === 410 || hidden;
   if (missing && method !== 'PUT') return undefined;
   throw statusFault(url, status, method, explanation);
 }
@@ -252,7 +255,8 @@ function unreachable(url: URL, error: unknown): UportError {
 function mayPass(error: unknown): boolean {
   if (!(error instanceof UportError)) return false;
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if ((at as NodeJS.ErrnoException).code === 'ENOTFOUND') return false;
+    if (/^(?:ENOTFOUND|ECONNREFUSED)$/.test(String((at as NodeJS.ErrnoException).code)))
+      return false;
     if (at.message === 'unexpected redirect') return false;
   }
   return ['UPORT_NIX_CACHE_UNREACHABLE', 'UPORT_NIX_CACHE_SERVER_ERROR'].includes(error.code);

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheFault } from './faults.ts';
 import { folderTransport } from './folder-transport.ts';
 import { httpTransport } from './http-transport.ts';
+import { s3Transport } from './s3-transport.ts';
 import type { CacheTransport } from './transport.ts';
 
 /** A binary cache, and what its address says besides where it lies. */
@@ -26,9 +27,9 @@ const OWN_SETTINGS = [
 
 /**
  * Opens a binary cache by its address, as Nix spells it: `file:///DIR`, `https://HOST/PATH`,
- * `http://…`; a bare folder too.
+ * `http://…`, `s3://BUCKET?region=…&endpoint=…`; a bare folder too.
  *
- * @throws UportError UPORT_NIX_CACHE_URL
+ * @throws UportError UPORT_NIX_CACHE_URL, UPORT_AWS_PROFILE
  */
 export async function openCache(address: string): Promise<OpenCache> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(address)?.[1]?.toLowerCase();
@@ -49,6 +50,7 @@ export async function openCache(address: string): Promise<OpenCache> {
     for (const name of OWN_SETTINGS) url.searchParams.delete(name);
     return { transport: httpTransport(url), trusted, trustedKeys };
   }
+  if (scheme === 's3') return { transport: await s3Transport(url), trusted, trustedKeys };
   throw invalid(address);
 }
 

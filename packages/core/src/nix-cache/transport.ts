@@ -20,6 +20,8 @@ export interface CacheUpload {
 export interface CacheTransport {
   /** For people; holds no secret. */
   readonly url: string;
+  /** Where a file lies on this machine, for a cache that does. */
+  place?(name: string): string;
   /** Undefined when there is no such file. The stream is read to its end or given up. */
   read(name: string, signal: AbortSignal): Promise<CacheFile | undefined>;
   has(name: string, signal: AbortSignal): Promise<boolean>;

@@ -1,5 +1,4 @@
 export * from './base32.ts';
-export * from './binary-cache.ts';
 export * from './hash.ts';
 export { isNixIdentifier } from './lexemes.ts';
 export * from './nar-export.ts';

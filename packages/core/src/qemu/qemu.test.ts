@@ -457,7 +457,7 @@ describe('debian:', () => {
   });
 });
 
-test.each(['', 'nix', 'debian:', 'debian:Sid/..', 'dir', 'dir:'])('%j is no provider', (spec) => {
+test.each(['', 'debian:', 'debian:Sid/..', 'dir', 'dir:'])('%j is no provider', (spec) => {
   expect(() => parseEmulatorProvider(spec)).toThrow(
     expect.objectContaining({ code: 'UPORT_PROVIDER_UNKNOWN', category: 'usage' }),
   );

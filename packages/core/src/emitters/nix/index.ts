@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { addToBinaryCache } from '../../nix/binary-cache.ts';
 import type { NixHash } from '../../nix/hash.ts';
 import type { NarChild, NarFile, NarNode } from '../../nix/nar-node.ts';
 import { writeNar } from '../../nix/nar-writer.ts';
+import { addToBinaryCache } from '../../nix-cache/add-to-cache.ts';
+import { openCache } from '../../nix-cache/open-cache.ts';
 import type { Plan } from '../../plan/plan.ts';
+import { temporaryName } from '../../store/temporary.ts';
 import { withParts } from '../../universal/container.ts';
 import { payloadOptions } from '../../universal/programs.ts';
 import { universalFile } from '../../universal/universal-file.ts';
@@ -49,6 +51,7 @@ async function emit(
 ): Promise<readonly Artifact[]> {
   checkOptions(options);
   const facts = packageFacts(plan, options);
+  const cache = options.cache === undefined ? undefined : await openCache(options.cache);
   // Texts that Nix cannot hold show before the long work begins.
   nixFiles(facts, { algorithm: 'sha256', bytes: new Uint8Array(32) });
   const payload = await writePayload(plan, payloadOptions(plan, options), context);
@@ -78,17 +81,19 @@ async function emit(
     };
     const artifacts = [artifact(FOLDER.name, size)];
     if (apart) artifacts.push(artifact(NAR.name, written.size));
-    if (options.cache !== undefined) {
+    if (cache !== undefined) {
       const { narinfo, fileSize } = await addToBinaryCache(
-        path.resolve(options.cache),
+        cache.transport,
         { storePath: storePathOf(facts, written.hash), nar, ...written },
         {
           ...(options.cacheKey && { key: options.cacheKey }),
           ...(options.level !== undefined && { level: options.level }),
+          temporary: path.join(context.store.root, 'tmp', temporaryName()),
           signal: context.signal,
         },
       );
-      artifacts.push(artifact(narinfo, fileSize));
+      const place = cache.transport.place?.(narinfo) ?? `${cache.transport.url}/${narinfo}`;
+      artifacts.push({ ...artifact('', fileSize), path: place });
     }
     return artifacts;
   });

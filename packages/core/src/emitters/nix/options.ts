@@ -11,7 +11,7 @@ export interface NixOptions {
   readonly licenses: readonly string[];
   /** Where Nix will fetch the NAR from; then it is written beside the folder, to be put there. */
   readonly url?: string;
-  /** The folder of a binary cache that the package is added to. */
+  /** A binary cache that the package is added to: a folder, `file://`, `https://` or `s3://`. */
   readonly cache?: string;
   /** What signs for the cache. */
   readonly cacheKey?: NixSigningKey;
