@@ -10,14 +10,37 @@ const fromPlatform = Flags.custom<Arch>({
   parse: async (spelling) => parseArch(spelling),
 });
 
+const shim = Flags.custom<string>({
+  summary:
+    'Programs of an image that engines start themselves, such as /bin/sh for exec and health checks; all is every program in PATH.',
+  helpValue: 'PATH|all',
+  helpGroup: 'IMAGE',
+  multiple: true,
+  multipleNonGreedy: true,
+  delimiter: ',',
+});
+
+/** What `--shim` asks for. */
+export function shimRequest(
+  given: readonly string[] | undefined,
+): 'all' | readonly string[] | undefined {
+  if (given === undefined || !given.includes('all')) return given;
+  if (given.length === 1) return 'all';
+  throw usage('--shim all leaves nothing more to name', 'give --shim all alone');
+}
+
 /** Flags that count for an image as the input. */
-export const imageFlags = { 'from-platform': fromPlatform() } satisfies Interfaces.FlagInput;
+export const imageFlags = {
+  'from-platform': fromPlatform(),
+  shim: shim(),
+} satisfies Interfaces.FlagInput;
 
 /** What an image says itself, and what is decided by its format. */
 const NOT_FOR_IMAGES: readonly string[] = [
   ...['entrypoint', 'cmd', 'env', 'workdir', 'user', 'label', 'expose', 'volume', 'stop-signal'],
   ...['lib', 'preload', 'guest-env', 'unset'],
   ...['annotation', 'slice', 'compression', 'compression-level', 'archive'],
+  ...['lib', 'preload', 'guest-env', 'unset'],
 ];
 
 /** @throws UportError UPORT_USAGE */

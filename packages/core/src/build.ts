@@ -18,8 +18,10 @@ import { loadNixApp, type NixImportOptions } from './nix-closure/load-nix-app.ts
 import { archMatrix, type MatrixRow } from './plan/arch-matrix.ts';
 import { createPlan } from './plan/create-plan.ts';
 import type { ImageSettings, NativeSlice, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
+import { planShims, type ShimPlan } from './plan/shims.ts';
 import type { EmulatorProvider } from './qemu/provider.ts';
 import { findEmulators, parseEmulatorProvider } from './qemu/providers.ts';
+import { readHead } from './read-head.ts';
 import { Store } from './store/store.ts';
 import { systemError } from './system-error.ts';
 
@@ -49,6 +51,8 @@ export interface BuildOptions {
   /** Where emulators come from. Default: `debian`. */
   readonly providers?: readonly EmulatorProvider[];
   readonly image?: Partial<Omit<ImageSettings, 'entrypoint'>>;
+  /** Programs of an image that engines start themselves: paths or names, or `all`. */
+  readonly shim?: 'all' | readonly string[];
   /** What the guest's programs get and host programs never see. */
   readonly guest?: GuestOptions;
   /** Seconds since 1970. Default: 0. */
@@ -135,7 +139,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     signal,
     ...(options.warn && { warn: options.warn }),
   });
-  const plan = createPlan({
+  const planned = createPlan({
     app: resolved.app,
     matrix,
     parts: {
@@ -151,6 +155,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   });
 
   const content = firstOf([app.content, slices.content, launchers.content, store]);
+  const plan =
+    options.shim === undefined
+      ? planned
+      : { ...planned, shims: await shimsOf(planned, app.guest, options.shim, content) };
   const outDir = path.resolve(options.outDir);
   const made = await makeFolder(outDir);
   try {
@@ -208,6 +216,24 @@ async function readSlices(
     files.set(pin.digest, path.resolve(file));
   }
   return { pins, content: { locate: (digest) => files.get(digest) } };
+}
+
+function shimsOf(
+  plan: Plan,
+  guest: Arch,
+  request: 'all' | readonly string[],
+  content: ContentSource,
+): Promise<ShimPlan> {
+  const { entrypoint, cmd, env, workdir } = plan.image;
+  return planShims({
+    request,
+    guest,
+    entries: plan.payload.entries,
+    head: (file) => readHead(content, file),
+    env,
+    workdir,
+    entrypoint: [...entrypoint, ...cmd],
+  });
 }
 
 /** Each host's builds: of the target first, then of the libraries. */

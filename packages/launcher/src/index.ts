@@ -9,6 +9,7 @@ export {
   type ManifestUnpacked,
   parseManifest,
 } from './manifest.ts';
+export { encodeShims, parseShims, type ShimEntry } from './shims.ts';
 export {
   encodeSurroundings,
   type LineCodec,

@@ -6,6 +6,8 @@
  *   launch --probe
  *   launch --unpack|--unpacked FILE ARGV0 [ARG...]
  *
+ * Under another program's name, which /.uport/shims lists, all arguments are that program's.
+ *
  * With a payload at its own end it takes no options: all arguments are the app's. As an interpreter
  * of binfmt_misc with the flag P it gets the app's path, its argv[0] and its arguments.
  *
@@ -22,6 +24,7 @@
 #include "message.h"
 #include "self.h"
 #include "settings.h"
+#include "shim.h"
 #include "start.h"
 #include "universal.h"
 
@@ -134,6 +137,19 @@ static void read_interpreted(char **argv, struct manifest *manifest) {
   start.manifest = manifest;
 }
 
+/* Started in the place of another program, with its arguments. */
+static bool read_shim(char **argv, struct manifest *manifest) {
+  const char *original = find_shimmed(argv);
+  if (!original) return false;
+  read_manifest(shim_manifest, true, manifest);
+  static char *alone[2];
+  alone[0] = (char *)original;
+  start.program = original;
+  start.argv = argv[0] ? argv : alone;
+  start.manifest = manifest;
+  return true;
+}
+
 int main(int argc, char **argv) {
   static struct manifest manifest;
   static struct settings settings;
@@ -143,6 +159,8 @@ int main(int argc, char **argv) {
   start.settings = &settings;
   if (argc > 2 && is_interpreter()) {
     read_interpreted(argv, &manifest);
+  } else if (read_shim(argv, &manifest)) {
+    /* Before anything looks at the arguments: they are the program's. */
   } else if (is_universal(argc, argv, &universal)) {
     prepare_app(&universal, &settings, &manifest, &start);
   } else if (!read_command_line(argv, &manifest)) {

@@ -72,7 +72,7 @@ const FIRST_LINE = 'uport-manifest 1';
 const NAME = /^[A-Za-z0-9_-]+$/;
 const PLAIN = /^[!-$&-~]$/;
 
-function invalid(message: string): UportError {
+export function invalid(message: string): UportError {
   return new UportError({
     code: 'UPORT_MANIFEST_INVALID',
     category: 'input',
@@ -91,12 +91,12 @@ function checkValue(value: string, what: string): void {
   }
 }
 
-function checkPath(path: string): void {
+export function checkPath(path: string): void {
   checkValue(path, 'the path');
   if (path === '') throw invalid('the path is empty');
 }
 
-function encodeValue(value: string): string {
+export function encodeValue(value: string): string {
   if (value === '') return '%';
   return Array.from(value, (char) => {
     if (PLAIN.test(char)) return char;
@@ -117,7 +117,7 @@ function decodeValue(field: string, fail: (what: string) => UportError): string 
   return value;
 }
 
-function decodePath(field: string, fail: (what: string) => UportError): string {
+export function decodePath(field: string, fail: (what: string) => UportError): string {
   const path = decodeValue(field, fail);
   if (path === '') throw fail('empty path');
   return path;

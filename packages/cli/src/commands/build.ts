@@ -16,9 +16,11 @@ import { BaseCommand } from '../base-command.ts';
 import { describeImage } from '../describe-image.ts';
 import { describePush } from '../describe-push.ts';
 import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
+
 import { guestFlags, guestOptions } from '../guest-flags.ts';
 import { imageConfigFlags, imageSettings, words } from '../image-config-flags.ts';
-import { imageFlags, refuseImageFlags } from '../image-flags.ts';
+import { imageFlags, refuseImageFlags, shimRequest } from '../image-flags.ts';
+
 import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
 import { pairOf, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
@@ -109,6 +111,10 @@ export default class Build extends BaseCommand {
     if (flags.push && !flags.emit.includes(ociFlags.name)) {
       throw usage('--push needs --emit oci', 'add oci to --emit');
     }
+    const shim = shimRequest(flags.shim);
+    if (shim && !flags.emit.includes(ociFlags.name)) {
+      throw usage('--shim is for images', 'add oci to --emit');
+    }
     // Before the work, not after it.
     for (const reference of flags.push ?? []) parseReference(reference);
     const image = parseImageInput(args.input);
@@ -133,6 +139,7 @@ export default class Build extends BaseCommand {
       ...(flags.host && { hosts: flags.host }),
       ...(flags.slice && { slices: slices(flags.slice) }),
       ...(flags.emulators && { providers: flags.emulators }),
+      ...(shim && { shim }),
       image: imageSettings(flags),
       guest: guestOptions(flags),
       sourceDateEpoch: flags['source-date-epoch'],
@@ -168,11 +175,13 @@ export default class Build extends BaseCommand {
     flags: Interfaces.InferredFlags<typeof Build.flags>,
     local: boolean,
   ): Promise<unknown> {
+    const shim = shimRequest(flags.shim);
     const result = await buildImage({
       input,
       ...(local && { outDir: flags.out }),
       ...(flags.name !== undefined && { name: flags.name }),
       ...(flags.host && { hosts: flags.host }),
+      ...(shim && { shim }),
       ...(flags['from-platform'] && { fromPlatform: flags['from-platform'] }),
       ...(flags.emulators && { providers: flags.emulators }),
       tags: flags.tag,

@@ -35,6 +35,8 @@ export interface BuildImageOptions {
   readonly hosts?: readonly Arch[];
   /** Whose layers the missing platforms get. Default: the best for each host. */
   readonly fromPlatform?: Arch;
+  /** Programs that engines start themselves: paths or names, or `all`. */
+  readonly shim?: 'all' | readonly string[];
   readonly providers?: readonly EmulatorProvider[];
   /** Seconds since 1970. Default: 0. */
   readonly sourceDateEpoch?: number;
@@ -73,6 +75,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
       signal,
       ...(options.hosts && { hosts: options.hosts }),
       ...(options.fromPlatform && { fromPlatform: options.fromPlatform }),
+      ...(options.shim && { shim: options.shim }),
       ...(options.providers && { providers: options.providers }),
       ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
       ...(options.warn && { warn: options.warn }),

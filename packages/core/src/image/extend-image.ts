@@ -1,20 +1,28 @@
 // Gives an existing image the platforms that it lacks.
+import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { UportError } from '@uport/errors';
 import { findLaunchers } from '../find-launchers.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS } from '../model/arch.ts';
-import type { ContentSource } from '../model/content.ts';
+import { type ContentSource, placeOf, rangeOf } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
 import { createCompressor } from '../oci/compress.ts';
 import type { PlatformView } from '../oci/documents.ts';
-import { LAUNCHER_PATH, type LayerPlan, launcherLayer } from '../oci/launcher-layer.ts';
+import {
+  LAUNCHER_PATH,
+  type LayerPlan,
+  launcherLayer,
+  shimCopiesLayer,
+} from '../oci/launcher-layer.ts';
 import { layerKey, lookupCached } from '../oci/layer-cache.ts';
 import { writeLayer } from '../oci/layer-writer.ts';
 import { archMatrix } from '../plan/arch-matrix.ts';
 import { rankGuests } from '../plan/choose-guest.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
+import { planShims, type ShimPlan } from '../plan/shims.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
 import { findEmulators, parseEmulatorProvider } from '../qemu/providers.ts';
 import { fileBlob, type PushBlob } from '../registry/push-content.ts';
@@ -28,6 +36,7 @@ import {
   type IndexAddition,
 } from './derive.ts';
 import { imageFault } from './faults.ts';
+import { type FlatImage, flattenImage } from './flatten.ts';
 import { type Json, parseIndexDocument } from './image-documents.ts';
 import type { AddedPlatform, ImagePlan, KeptPlatform } from './image-plan.ts';
 import { digestOf } from './image-source.ts';
@@ -44,6 +53,8 @@ export interface ExtendOptions {
   readonly hosts?: readonly Arch[];
   /** The platform whose layers the missing ones get. Default: the best for each host. */
   readonly fromPlatform?: Arch;
+  /** Programs whose places the launcher takes: see `planShims`. Reads the layers. */
+  readonly shim?: 'all' | readonly string[];
   readonly providers?: readonly EmulatorProvider[];
   /** Seconds since 1970. Default: 0. */
   readonly sourceDateEpoch?: number;
@@ -86,6 +97,7 @@ export async function extendImage(
   );
   const launchers = findLaunchers(missing);
   const choices = await choose(image, missing, new Set(launchers.pins.keys()), options);
+  const shimmed = await shimGuests(image, choices, options);
   const content: ContentSource = {
     locate: (digest) => launchers.content.locate(digest) ?? store.locate(digest),
   };
@@ -102,7 +114,12 @@ export async function extendImage(
     if (!platform || !launcher) throw new TypeError(`${host.name} was chosen without its parts`);
     const launched = { host: host.name, way, launcher, emulator };
     const layers: AddedLayer[] = [];
-    for (const plan of [launcherLayer(launched, content)]) {
+    const shims = shimmed.get(guest);
+    const copies = shims && shimCopiesLayer(shims, content);
+    for (const plan of [
+      ...(copies ? [copies] : []),
+      launcherLayer(launched, content, shims && { shims }),
+    ]) {
       const packed = await packLayer(plan, store, sourceDateEpoch, progress, signal);
       blobs.push(fileBlob(packed));
       layers.push({ ...packed, createdBy: plan.createdBy });
@@ -125,7 +142,7 @@ export async function extendImage(
     const manifest = { mediaType, digest: digestOf(bytes), size: bytes.length };
     documents.push({ ...manifest, bytes, isIndex: false });
     additions.push({ ...manifest, platform, annotations });
-    added.push({ host: launched, from: kept(from) });
+    added.push({ host: launched, from: kept(from), ...(shims && { shims: shims.shims }) });
   }
   const root = added.length === 0 ? image.root : newRoot(image, additions);
   if (added.length > 0) documents.push(root);
@@ -268,6 +285,57 @@ async function findGuests(
       : 'no platform of the image is Linux on a CPU that QEMU knows',
     `give an image for Linux; this one has: ${has}`,
   );
+}
+
+/** What is to be replaced in the layers of each guest. Copies of programs go into the store. */
+async function shimGuests(
+  image: SourceImage,
+  choices: readonly Choice[],
+  options: ExtendOptions,
+): Promise<ReadonlyMap<Arch, ShimPlan>> {
+  const plans = new Map<Arch, ShimPlan>();
+  const { shim: request, store, signal } = options;
+  if (request === undefined) return plans;
+  const progress = options.progress ?? silentProgress;
+  for (const { guest, from, config } of choices) {
+    if (plans.has(guest)) continue;
+    const flat = await flattenImage(image.source, from, {
+      keep: 'programs',
+      store,
+      progress,
+      signal,
+    });
+    try {
+      const { entrypoint, cmd, env, workdir } = config.runtime;
+      const plan = await planShims({
+        request,
+        guest,
+        entries: flat.entries,
+        head: async (file) => flat.heads.get(file),
+        env,
+        workdir,
+        entrypoint: [...entrypoint, ...cmd],
+      });
+      for (const { digest } of plan.copies) await keepCopy(flat, digest, store, signal);
+      plans.set(guest, plan);
+    } finally {
+      await flat.close();
+    }
+  }
+  return plans;
+}
+
+async function keepCopy(
+  flat: FlatImage,
+  digest: Digest,
+  store: Store,
+  signal: AbortSignal,
+): Promise<void> {
+  const place = flat.content.locate(digest);
+  if (place === undefined) throw new TypeError(`${digest} was not kept`);
+  const { file, ...part } = placeOf(place);
+  const bytes = part.size === 0 ? [] : createReadStream(file, rangeOf(part));
+  await store.put(Readable.from(bytes), { expected: digest, signal });
 }
 
 function isPlain(from: SourcePlatform, arch: Arch): boolean {

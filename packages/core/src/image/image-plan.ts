@@ -1,6 +1,7 @@
 // What is decided about an existing image: plain data, each input pinned by digest.
 import type { Digest } from '../model/digest.ts';
 import type { LaunchedHost } from '../oci/launcher-layer.ts';
+import type { Shim } from '../plan/shims.ts';
 
 export interface KeptPlatform {
   /** Such as `linux/amd64`. */
@@ -13,6 +14,8 @@ export interface AddedPlatform {
   readonly host: LaunchedHost;
   /** The platform whose layers it gets. */
   readonly from: KeptPlatform;
+  /** Programs in whose places the launcher lies. */
+  readonly shims?: readonly Shim[];
 }
 
 export interface ImagePlan {

@@ -1,9 +1,18 @@
 // The layer that makes a guest's image run on a host: launcher, emulator, manifest.
 import { UportError } from '@uport/errors';
-import { encodeManifest, type Manifest, type ManifestSurroundings } from '@uport/launcher';
+
+import {
+  encodeManifest,
+  encodeShims,
+  type Manifest,
+  type ManifestSurroundings,
+} from '@uport/launcher';
+
 import { parseArch } from '../model/arch.ts';
 import type { ContentSource } from '../model/content.ts';
+import type { BytePath, DirectoryEntry } from '../model/payload-tree.ts';
 import type { HostPlan, PinnedFile } from '../plan/plan.ts';
+import type { ShimPlan } from '../plan/shims.ts';
 import type { TarContent, TarEntry } from '../tar/tar-blocks.ts';
 
 /** A layer that is still to be written. */
@@ -20,11 +29,18 @@ export type LaunchedHost = Extract<HostPlan, { way: 'compatible' | 'emulated' }>
 /** Where the launcher lies in an image. */
 export const LAUNCHER_PATH = '/.uport/launch';
 
-/** @param surroundings what the image's config cannot say */
+/** What a launcher's layer may hold besides. */
+export interface LayerExtras {
+  /** What the image's config cannot say. */
+  readonly surroundings?: ManifestSurroundings;
+  /** The programs whose places the launcher takes. */
+  readonly shims?: ShimPlan;
+}
+
 export function launcherLayer(
   host: LaunchedHost,
   content: ContentSource,
-  surroundings?: ManifestSurroundings,
+  { surroundings, shims }: LayerExtras = {},
 ): LayerPlan {
   const { emulator, launcher } = host;
   const name = `qemu-${emulator.guest}`;
@@ -42,6 +58,7 @@ export function launcherLayer(
         content,
       ),
       executable(`.uport/${name}`, emulator, content),
+      ...(shims ? shimEntries(shims) : []),
     ],
   };
 }
@@ -69,14 +86,61 @@ function launcherEntries(
   return [
     { type: 'directory', path: '.uport', mode: 0o755 },
     executable('.uport/launch', launcher, content),
-    {
-      type: 'file',
-      path: '.uport/manifest',
-      mode: 0o644,
-      size: manifest.length,
-      content: { bytes: manifest },
-    },
+    text('.uport/manifest', manifest),
   ];
+}
+
+/** The copies of originals that the launcher would hide, the same on every host; undefined when there are none. */
+export function shimCopiesLayer(shims: ShimPlan, content: ContentSource): LayerPlan | undefined {
+  const { copies, folders } = shims;
+  if (copies.length === 0) return undefined;
+  return {
+    name: 'programs behind shims',
+    createdBy: 'uport: programs whose places the launcher takes',
+    entries: [
+      ...foldersAbove(
+        folders,
+        copies.map(({ path }) => path),
+      ),
+      ...copies.map(({ digest, ...entry }): TarEntry => {
+        return { ...entry, content: pinned({ digest, size: entry.size }, content) };
+      }),
+    ],
+  };
+}
+
+/** The launcher's further names are links to it, and a table says what they stand for. */
+function shimEntries({ shims, folders }: ShimPlan): readonly TarEntry[] {
+  const table = encodeShims(
+    shims.map(({ place, original }) => ({ place: `/${place}`, original: `/${original}` })),
+  );
+  return [
+    text('.uport/shims', Buffer.from(table, 'latin1')),
+    ...foldersAbove(
+      folders,
+      shims.map(({ place }) => place),
+    ),
+    ...shims.map(
+      ({ place }): TarEntry => ({
+        type: 'hardlink',
+        path: place,
+        mode: 0o755,
+        target: LAUNCHER_PATH.slice(1),
+      }),
+    ),
+  ];
+}
+
+/** As they are in lower layers: an entry changes owner and mode too. */
+function foldersAbove(
+  folders: readonly DirectoryEntry[],
+  places: readonly BytePath[],
+): readonly TarEntry[] {
+  return folders.filter(({ path }) => places.some((place) => place.startsWith(`${path}/`)));
+}
+
+function text(path: string, bytes: Buffer): TarEntry {
+  return { type: 'file', path, mode: 0o644, size: bytes.length, content: { bytes } };
 }
 
 function executable(path: string, file: PinnedFile, content: ContentSource): TarEntry {

@@ -1,5 +1,6 @@
 import type { Digest } from '../model/digest.ts';
 import type { BytePath, PayloadTree } from '../model/payload-tree.ts';
+import type { ShimPlan } from './shims.ts';
 
 /** How an app starts on a host. */
 export type Way = 'native' | 'compatible' | 'emulated' | 'unsupported';
@@ -118,6 +119,8 @@ export interface Plan {
   readonly payload: PayloadTree;
   readonly hosts: readonly HostPlan[];
   readonly image: ImageSettings;
+  /** Programs in whose places the launcher lies, in images for hosts that need it. */
+  readonly shims?: ShimPlan;
   /** Absent when the guest's programs get nothing of their own. */
   readonly guest?: GuestSettings;
   /** Seconds since 1970; the time written into artifacts. */

@@ -3,7 +3,12 @@ import { UportError } from '@uport/errors';
 import { displayBytes } from '../../model/byte-path.ts';
 import type { ContentSource } from '../../model/content.ts';
 import type { BytePath, PayloadEntry } from '../../model/payload-tree.ts';
-import { type LayerPlan, launcherLayer, surroundingsLayer } from '../../oci/launcher-layer.ts';
+import {
+  type LayerPlan,
+  launcherLayer,
+  shimCopiesLayer,
+  surroundingsLayer,
+} from '../../oci/launcher-layer.ts';
 import { imageSurroundings } from '../../plan/guest-settings.ts';
 import type { HostPlan, NativeSlice, PinnedFile, Plan } from '../../plan/plan.ts';
 import { payloadTarEntry } from '../../tar/payload-entry.ts';
@@ -32,8 +37,16 @@ export function hostLayers(
 ): readonly HostLayer[] {
   const surroundings = imageSurroundings(plan);
   if (host.way !== 'native') {
-    const layer = launcherLayer(host, content, surroundings);
-    return [{ layer, shared: surroundings === undefined }];
+    const { shims } = plan;
+    const copies = shims && shimCopiesLayer(shims, content);
+    const layer = launcherLayer(host, content, {
+      ...(surroundings && { surroundings }),
+      ...(shims && { shims }),
+    });
+    return [
+      ...(copies ? [{ layer: copies, shared: false }] : []),
+      { layer, shared: surroundings === undefined && shims === undefined },
+    ];
   }
   const layers: HostLayer[] = [];
   if (host.slices.length > 0) {
