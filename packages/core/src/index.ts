@@ -24,6 +24,7 @@ export {
   type ValidateArtifactOptions,
   validateArtifact,
 } from './inspect/validate-artifact.ts';
+export * from './libraries/index.ts';
 export { makeFolder } from './make-folder.ts';
 export * from './model/arch.ts';
 export * from './model/byte-path.ts';

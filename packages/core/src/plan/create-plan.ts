@@ -10,6 +10,7 @@ import type {
   NativeSlice,
   PinnedEmulator,
   PinnedFile,
+  PinnedPackage,
   Plan,
 } from './plan.ts';
 
@@ -23,6 +24,8 @@ export interface HostParts {
 
 export interface PlanInputs {
   readonly app: App;
+  /** Debian packages whose files were put into the payload. */
+  readonly packages?: readonly PinnedPackage[];
   readonly matrix: readonly MatrixRow[];
   readonly parts: HostParts;
   /** What the user set. */
@@ -64,6 +67,7 @@ export function createPlan(inputs: PlanInputs): Plan {
       target: app.target,
     },
     payload: app.payload,
+    ...(inputs.packages && inputs.packages.length > 0 && { packages: inputs.packages }),
     hosts: matrix.map((row) => hostPlan(row, parts)),
     image: {
       entrypoint: inputs.entrypoint ?? [`/${asText(app.program)}`, ...inputs.firstArguments],

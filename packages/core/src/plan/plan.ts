@@ -34,6 +34,23 @@ export type EmulatorOrigin =
       readonly packageDigest: Digest;
     };
 
+/** A Debian package whose files are in the payload, enough to fetch the same bytes again. */
+export interface PinnedPackage {
+  readonly name: string;
+  readonly version: string;
+  /** Debian's name of it, or `all`. */
+  readonly architecture: string;
+  readonly suite: string;
+  readonly sourcePackage: string;
+  readonly sourceVersion: string;
+  /** The .deb, relative to the mirror. */
+  readonly path: string;
+  /** Of the .deb. */
+  readonly digest: Digest;
+  /** Of the .deb, in bytes. */
+  readonly size: number;
+}
+
 /** A static program of `host` that runs programs of `guest`. */
 export interface PinnedEmulator extends PinnedFile {
   readonly kind: 'qemu';
@@ -117,6 +134,8 @@ export interface Plan {
   readonly version: 1;
   readonly app: AppPlan;
   readonly payload: PayloadTree;
+  /** Debian packages whose files are in the payload, by name. */
+  readonly packages?: readonly PinnedPackage[];
   readonly hosts: readonly HostPlan[];
   readonly image: ImageSettings;
   /** Programs in whose places the launcher lies, in images for hosts that need it. */

@@ -1,0 +1,1 @@
+export type { LibrarySource } from './take-libraries.ts';

@@ -1,0 +1,389 @@
+// The libraries that a dynamic app lacks, from Debian's archive.
+import { UportError } from '@uport/errors';
+import type { App } from '../app/app.ts';
+import type { Closure } from '../closure/closure.ts';
+import { debianArchitecture, guessedFolders } from '../closure/cpu-folders.ts';
+import { filesByName } from '../closure/files-by-name.ts';
+import { findClosure } from '../closure/find-closure.ts';
+import { TreeRoot } from '../closure/tree-root.ts';
+import type { DebianContext } from '../debian/context.ts';
+import {
+  downloadPackage,
+  type FailedTry,
+  type FoundPackage,
+  unavailable,
+} from '../debian/package.ts';
+import { compareDebianVersions, upstreamVersion } from '../debian/version.ts';
+import { displayBytes } from '../model/byte-path.ts';
+import type { ContentSource, FilePart } from '../model/content.ts';
+import type { Digest } from '../model/digest.ts';
+import type { BytePath } from '../model/payload-tree.ts';
+import type { PinnedPackage } from '../plan/plan.ts';
+import { type AppElfs, findAppElfs } from './app-programs.ts';
+import { type DebFiles, filesOfDeb } from './deb-files.ts';
+import { findNamedPackages } from './named-packages.ts';
+import { placeFiles, placeLink } from './place-files.ts';
+import { type FoundLibrary, findInSuite } from './suite-libraries.ts';
+
+/** Where libraries are taken from. */
+export interface LibrarySource {
+  /** Debian's suites, asked in this order for each library. */
+  readonly suites: readonly string[];
+  /** Packages to take along besides, such as `ca-certificates` or `locales`. */
+  readonly packages?: readonly string[];
+  /** Also the libraries that programs open by a literal name at run time, where Debian has them. */
+  readonly openedLibraries?: boolean;
+}
+
+export interface TakenLibraries {
+  /** The app with the libraries in its payload. */
+  readonly app: App;
+  /** By name. */
+  readonly packages: readonly PinnedPackage[];
+}
+
+/** Each round fetches what the last one's libraries lack; real closures end after a few. */
+const MAX_ROUNDS = 30;
+
+/**
+ * Puts the libraries that an app lacks into its payload: missing sonames become packages of the
+ * guest's architecture, until nothing is missing. A library whose suite is too old for the symbol
+ * versions that are needed is taken from the next suite that is not.
+ *
+ * @throws UportError UPORT_LIBRARY_NOT_FOUND, UPORT_DEBIAN_*
+ */
+export async function takeLibraries(
+  app: App,
+  source: LibrarySource,
+  context: DebianContext,
+): Promise<TakenLibraries> {
+  return new Taker(app, source, context).run();
+}
+
+interface TakenPackage {
+  readonly found: FoundPackage;
+  /** Index of its suite. */
+  readonly suite: number;
+  readonly files: DebFiles;
+}
+
+/** Why a library must be found (again). */
+interface Need {
+  /** The first suite that may have it. */
+  readonly from: number;
+  readonly versions: readonly string[];
+  /** A closure without it does not run. */
+  readonly required: boolean;
+}
+
+class Taker {
+  readonly #app: App;
+  readonly #source: LibrarySource;
+  readonly #context: DebianContext;
+  readonly #packages = new Map<string, TakenPackage>();
+  /** The first suite to ask for a soname, where the ones before it are too old. */
+  readonly #minimum = new Map<string, number>();
+  /** Which package a soname was taken from. */
+  readonly #takenFrom = new Map<string, string>();
+  /** Links that Debian's maintainer scripts would make. */
+  readonly #links = new Map<string, string>();
+  readonly #parts = new Map<Digest, FilePart>();
+  /** Names that no suite has. */
+  readonly #absent = new Set<string>();
+  readonly #failed: FailedTry[] = [];
+  #architecture = '';
+  #elfs!: AppElfs;
+
+  constructor(app: App, source: LibrarySource, context: DebianContext) {
+    this.#app = app;
+    this.#source = source;
+    this.#context = context;
+  }
+
+  async run(): Promise<TakenLibraries> {
+    this.#elfs = await findAppElfs(this.#app);
+    const architecture = debianArchitecture(this.#elfs.target);
+    if (architecture === undefined) {
+      throw new UportError({
+        code: 'UPORT_DEBIAN_NO_ARCHITECTURE',
+        category: 'input',
+        message: `Debian has no port for ${this.#app.guest.name}`,
+        hint: 'put the libraries into the app folder, or build the program statically',
+      });
+    }
+    this.#architecture = architecture;
+    await this.#takeNamed();
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      const tree = this.#tree();
+      const closures = await this.#closures(tree.root);
+      const needs = this.#needsOf(closures, tree);
+      if (needs.size === 0) return this.#result(tree.root, closures);
+      await this.#fetch(needs);
+    }
+    throw new UportError({
+      code: 'UPORT_LIBRARY_NOT_FOUND',
+      category: 'input',
+      message: `the libraries of ${this.#app.name} need each other's newer versions without end`,
+      hint: 'name one suite only',
+    });
+  }
+
+  get #content(): ContentSource {
+    return {
+      locate: (digest) => this.#app.content.locate(digest) ?? this.#parts.get(digest),
+    };
+  }
+
+  /** The payload with what was taken so far; which package each of its files is of. */
+  #tree(): { readonly root: TreeRoot; readonly owners: ReadonlyMap<string, string> } {
+    const root = new TreeRoot(this.#app.payload.entries, this.#content);
+    const owners = new Map<string, string>();
+    const sorted = [...this.#packages].sort(
+      ([a, x], [b, y]) => x.suite - y.suite || (a < b ? -1 : 1),
+    );
+    for (const [name, { files }] of sorted) {
+      for (const path of placeFiles(root, files.entries)) owners.set(`/${path}`, name);
+    }
+    for (const [path, target] of [...this.#links].sort()) placeLink(root, path, target);
+    this.#linkInterpreter(root);
+    return { root, owners };
+  }
+
+  /** A program may name a loader at a place of its own, as those of Nix do. */
+  #linkInterpreter(root: TreeRoot): void {
+    const { interpreter } = this.#elfs.target;
+    if (interpreter === undefined || root.follow(interpreter) !== undefined) return;
+    const name = interpreter.slice(interpreter.lastIndexOf('/') + 1);
+    for (const folder of ['/lib', '/lib64', '/libx32']) {
+      const found = root.follow(`${folder}/${name}`);
+      if (found === undefined) continue;
+      placeLink(root, interpreter.slice(1), found.path.slice(1));
+      return;
+    }
+  }
+
+  async #closures(root: TreeRoot): Promise<readonly Closure[]> {
+    const { programs, libraries } = this.#elfs;
+    const closures: Closure[] = [];
+    const appFiles = filesByName(root, '/app');
+    const seen = new Set<string>();
+    const close = async (path: BytePath, opened: readonly BytePath[]) => {
+      const closure = await findClosure({
+        start: { root, path: `/${path}` },
+        root,
+        appFiles,
+        opened: opened.map((each) => ({ root, path: `/${each}` })),
+        signal: this.#context.signal,
+      });
+      for (const object of closure.objects) seen.add(object.realPath);
+      closures.push(closure);
+    };
+    for (const program of programs.slice(1)) await close(program, []);
+    const target = programs[0] as BytePath;
+    await close(target, []);
+    // Whatever no program loads by itself may be opened at run time.
+    const opened = libraries.filter((path) => !seen.has(`/${path}`));
+    if (opened.length > 0) await close(target, opened);
+    return closures;
+  }
+
+  #needsOf(
+    closures: readonly Closure[],
+    { root, owners }: ReturnType<Taker['#tree']>,
+  ): ReadonlyMap<string, Need> {
+    const needs = new Map<string, Need>();
+    const add = (name: string, versions: readonly string[], required: boolean) => {
+      if (this.#absent.has(name)) return;
+      const known = needs.get(name);
+      needs.set(name, {
+        from: this.#minimum.get(name) ?? 0,
+        versions: [...new Set([...(known?.versions ?? []), ...versions])],
+        required: required || (known?.required ?? false),
+      });
+    };
+    for (const closure of closures) {
+      const { interpreter } = closure;
+      if (interpreter && !interpreter.found) {
+        add(interpreter.path.slice(interpreter.path.lastIndexOf('/') + 1), [], true);
+      }
+      for (const { name, versions } of closure.missing)
+        if (!name.includes('/')) add(name, versions, true);
+      for (const load of closure.runtimeLoads) {
+        if (load.found.length > 0) continue;
+        const wanted =
+          load.kind === 'thread cancellation' ||
+          (load.kind === 'dlopen note' && load.priority !== 'suggested') ||
+          (load.kind === 'dlopen' && this.#source.openedLibraries === true);
+        if (!wanted) continue;
+        for (const name of load.missing) if (!name.includes('/')) add(name, [], false);
+      }
+      for (const fault of closure.missingVersions) {
+        if (fault.weak) continue;
+        const owner = owners.get(root.find(fault.path)?.path ?? '');
+        if (owner !== undefined) this.#replace(owner, add);
+      }
+    }
+    return needs;
+  }
+
+  /** Takes a package out again: the suites up to its own are too old for what it has. */
+  #replace(
+    name: string,
+    add: (name: string, versions: readonly string[], required: boolean) => void,
+  ): void {
+    const taken = this.#packages.get(name);
+    if (taken === undefined || taken.suite + 1 >= this.#source.suites.length) return;
+    this.#packages.delete(name);
+    for (const [soname, from] of this.#takenFrom) {
+      if (from !== name) continue;
+      this.#takenFrom.delete(soname);
+      this.#minimum.set(soname, taken.suite + 1);
+      add(soname, [], true);
+    }
+  }
+
+  async #fetch(needs: ReadonlyMap<string, Need>): Promise<void> {
+    const open = new Map(needs);
+    for (const [index, suite] of this.#source.suites.entries()) {
+      const wanted = [...open].filter(([, need]) => need.from <= index);
+      if (wanted.length === 0) continue;
+      const found = await findInSuite(
+        suite,
+        this.#architecture,
+        wanted.map(([soname]) => ({ soname, folders: this.#foldersFor(soname) })),
+        this.#context,
+        this.#failed,
+      );
+      const fitting = found.filter(
+        (each) => !isTooOld(each, open.get(each.soname)?.versions ?? []),
+      );
+      await this.#take(fitting, index);
+      for (const { soname } of fitting) open.delete(soname);
+    }
+    for (const [soname, { required }] of open) {
+      this.#absent.add(soname);
+      if (required && this.#failed.length > 0) {
+        // What a suite that could not be asked has is not known.
+        throw unavailable(`${soname} for ${this.#architecture}`, this.#failed);
+      }
+    }
+  }
+
+  #foldersFor(soname: string): readonly string[] {
+    const { interpreter } = this.#elfs.target;
+    const folders = guessedFolders(this.#elfs.target);
+    const own = interpreter?.endsWith(`/${soname}`)
+      ? [interpreter.slice(0, interpreter.lastIndexOf('/'))]
+      : [];
+    return [...own, ...folders].map((folder) => folder.slice(1));
+  }
+
+  async #take(libraries: readonly FoundLibrary[], suite: number): Promise<void> {
+    const packages = new Map(libraries.map((each) => [each.package.name, each.package]));
+    const folders = new Set(guessedFolders(this.#elfs.target).map(withoutUsr));
+    for (const [name, found] of packages) {
+      if (!this.#packages.has(name)) await this.#add(found, suite);
+    }
+    const [home] = guessedFolders(this.#elfs.target);
+    for (const { soname, path, package: found } of libraries) {
+      this.#takenFrom.set(soname, found.name);
+      const folder = `/${path.slice(0, path.lastIndexOf('/'))}`;
+      const isInterpreter = this.#elfs.target.interpreter?.endsWith(`/${soname}`);
+      if (isInterpreter || folders.has(withoutUsr(folder))) continue;
+      // Below a folder of the loader: update-alternatives or ldconfig make it found.
+      this.#links.set(`usr${withoutUsr(home as string)}/${soname}`, path);
+    }
+  }
+
+  async #add(found: FoundPackage, suite: number): Promise<void> {
+    const deb = await downloadPackage(found, this.#context);
+    const files = await filesOfDeb(deb, this.#context);
+    const archive = this.#context.store.pathOf(files.archive);
+    for (const entry of files.entries) {
+      if (entry.type !== 'file') continue;
+      const { digest, offset, size } = entry;
+      this.#parts.set(digest, { file: archive, offset, size });
+    }
+    this.#packages.set(found.name, { found, suite, files });
+  }
+
+  /** Packages that were asked for by name. */
+  async #takeNamed(): Promise<void> {
+    const { packages = [], suites } = this.#source;
+    if (packages.length === 0) return;
+    const found = await findNamedPackages(suites, this.#architecture, packages, this.#context);
+    for (const { found: each, suite } of found) await this.#add(each, suite);
+  }
+
+  #result(root: TreeRoot, closures: readonly Closure[]): TakenLibraries {
+    const lacking = new Map<string, readonly string[]>();
+    for (const closure of closures) {
+      for (const { name, neededBy } of closure.missing) lacking.set(name, neededBy);
+      const { interpreter } = closure;
+      if (interpreter && !interpreter.found) lacking.set(interpreter.path, [this.#app.target]);
+    }
+    const main = closures.find(({ objects }) => objects[0]?.path === `/${this.#app.target}`);
+    const inMain = new Set([
+      ...(main?.missing.map(({ name }) => name) ?? []),
+      ...(main?.interpreter?.found === false ? [main.interpreter.path] : []),
+    ]);
+    const shown = [...lacking].map(
+      ([name, by]) => `${displayBytes(name)} (needed by ${by.map(displayBytes).join(', ')})`,
+    );
+    if (inMain.size > 0) {
+      throw new UportError({
+        code: 'UPORT_LIBRARY_NOT_FOUND',
+        category: 'input',
+        message: `${this.#source.suites.join(', ')} of Debian has no ${shown.join(', ')} for ${this.#architecture}`,
+        hint: 'name a further suite with --from-debian, or put the library into the app folder',
+      });
+    }
+    if (shown.length > 0) {
+      this.#context.warn?.(
+        `not in Debian, and not needed to start ${this.#app.name}: ${shown.join(', ')}`,
+      );
+    }
+    for (const fault of new Map(
+      closures
+        .flatMap((each) => each.missingVersions)
+        .map((each) => [`${each.path} ${each.version}`, each]),
+    ).values()) {
+      this.#context.warn?.(
+        `${displayBytes(fault.path)} has no version ${displayBytes(fault.version)}, which ${displayBytes(fault.object)} needs`,
+      );
+    }
+    const packages = [...this.#packages.values()]
+      .map(({ found }) => pinOf(found))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    return {
+      app: { ...this.#app, payload: { entries: root.entries }, content: this.#content },
+      packages,
+    };
+  }
+}
+
+const withoutUsr = (folder: string): string => folder.replace(/^\/usr\//, '/');
+
+/** glibc names its symbol versions after its releases: one that is too old need not be fetched. */
+function isTooOld({ soname, package: found }: FoundLibrary, versions: readonly string[]): boolean {
+  if (soname !== 'libc.so.6') return false;
+  const has = upstreamVersion(found.version);
+  return versions.some((version) => {
+    const needed = /^GLIBC_(\d+(?:\.\d+)+)$/.exec(version)?.[1];
+    return needed !== undefined && compareDebianVersions(needed, has) > 0;
+  });
+}
+
+function pinOf(found: FoundPackage): PinnedPackage {
+  return {
+    name: found.name,
+    version: found.version,
+    architecture: found.architecture,
+    suite: found.suite,
+    sourcePackage: found.sourcePackage,
+    sourceVersion: found.sourceVersion,
+    path: found.poolPath,
+    digest: found.digest,
+    size: found.size,
+  };
+}
