@@ -5,9 +5,11 @@ import { loadApp } from './app/load-app.ts';
 import { patchLibraries } from './app/patch-libraries.ts';
 import { readSlice } from './app/read-slice.ts';
 import { resolveFatElfs } from './app/resolve-fatelfs.ts';
+import type { DebianSettings } from './debian/context.ts';
 import { checkCarried } from './emitters/carried.ts';
 import type { Artifact, EmitRequest } from './emitters/emitter.ts';
 import { findLaunchers } from './find-launchers.ts';
+import { type LibrarySource, takeLibraries } from './libraries/take-libraries.ts';
 import { makeFolder } from './make-folder.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS, parseArch } from './model/arch.ts';
 import type { ContentSource } from './model/content.ts';
@@ -50,6 +52,10 @@ export interface BuildOptions {
   readonly slices?: ReadonlyMap<Arch, string>;
   /** Where emulators come from. Default: `debian`. */
   readonly providers?: readonly EmulatorProvider[];
+  /** Where libraries come from that the app lacks. Default: nowhere. */
+  readonly libraries?: LibrarySource;
+  /** How Debian's archive is reached, for the libraries. */
+  readonly debian?: DebianSettings;
   readonly image?: Partial<Omit<ImageSettings, 'entrypoint'>>;
   /** Programs of an image that engines start themselves: paths or names, or `all`. */
   readonly shim?: 'all' | readonly string[];
@@ -108,12 +114,19 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const loaded = fromNix ?? (await loadApp(options.input, named, { progress, signal }));
   const { unset = [], env = [], libraries = [], preload = [] } = options.guest ?? {};
   const patched = await patchLibraries(loaded, { libraries, preload }, signal);
-  const { app } = patched;
-  if (app.interpreter !== undefined && fromNix === undefined) {
+  if (loaded.interpreter !== undefined && fromNix === undefined && !options.libraries) {
     options.warn?.(
-      `${app.name} is dynamic: its loader ${app.interpreter} and its libraries must lie in the payload at their own paths`,
+      `${loaded.name} is dynamic: its loader ${loaded.interpreter} and its libraries must lie in the payload at their own paths, or be taken from Debian (--from-debian SUITE)`,
     );
   }
+  const { app, packages } = options.libraries
+    ? await takeLibraries(
+        patched.app,
+        options.libraries,
+        { store, progress, signal, warn: options.warn, debian: options.debian },
+        { folders: patched.libraryFolders, preload: patched.preload },
+      )
+    : { app: patched.app, packages: [] };
   const slices = await readSlices(options.slices ?? new Map(), hosts);
   const launchers = await findLaunchers(hosts);
   const foreign = archMatrix(app.guest, hosts, {
@@ -141,6 +154,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   });
   const planned = createPlan({
     app: resolved.app,
+    packages,
     matrix,
     parts: {
       slices: placeSlices(app.target, slices.pins, resolved.slices),

@@ -20,7 +20,7 @@ import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts
 import { guestFlags, guestOptions } from '../guest-flags.ts';
 import { imageConfigFlags, imageSettings, words } from '../image-config-flags.ts';
 import { imageFlags, refuseImageFlags, shimRequest } from '../image-flags.ts';
-
+import { librariesOf, libraryFlags } from '../library-flags.ts';
 import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
 import { pairOf, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
@@ -75,6 +75,7 @@ export default class Build extends BaseCommand {
       multipleNonGreedy: true,
     }),
     emulators: emulatorsFlag(),
+    ...libraryFlags,
     'compression-level': Flags.integer({
       summary: 'How hard to compress: gzip 1 to 9, zstd 1 to 19. Default: what fits the artifact.',
       min: 1,
@@ -142,6 +143,7 @@ export default class Build extends BaseCommand {
       ...(shim && { shim }),
       image: imageSettings(flags),
       guest: guestOptions(flags),
+      ...librariesOf(flags),
       sourceDateEpoch: flags['source-date-epoch'],
       store,
       progress: this.progress,

@@ -82,9 +82,10 @@ async function loadRelease(
   const now = nowOf(context);
 
   const verify = async (bytes: Uint8Array): Promise<Release> => {
-    const release = await readInRelease(bytes, keys, now, url);
+    const archived = context.debian?.archived ?? false;
+    const release = await readInRelease(bytes, keys, now, url, archived);
     const stale = checkRelease(release, suite, now, url);
-    if (stale) context.warn?.(stale);
+    if (stale && !archived) context.warn?.(stale);
     return release;
   };
 
@@ -126,7 +127,7 @@ async function loadRelease(
     context.warn?.(
       `${error.message}; using what it held on ${kept.note.seen.slice(0, 10)}, which the store kept`,
     );
-    return readInRelease(kept.bytes, keys, now, url);
+    return readInRelease(kept.bytes, keys, now, url, context.debian?.archived);
   }
 }
 

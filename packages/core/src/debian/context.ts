@@ -7,6 +7,11 @@ export interface DebianSettings {
   readonly mirror?: string;
   /** A file of OpenPGP keys to use instead of Debian's own. Default: `UPORT_DEBIAN_KEYRING`. */
   readonly keyring?: string;
+  /**
+   * The suites are no longer kept up: a signature counts if its key was valid when it was made, and
+   * a Release file past its Valid-Until is no cause to warn.
+   */
+  readonly archived?: boolean;
   /** Default: `/etc/apt`. */
   readonly aptFolder?: string;
   /** Milliseconds to wait before each further try. Default: 500, 2000, 5000. */

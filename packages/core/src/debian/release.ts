@@ -28,6 +28,7 @@ const CLOCK_SLACK = 24 * 60 * 60 * 1000;
  * Checks the signature of an InRelease file and reads what was signed, and only that.
  *
  * @param where its URL, for messages
+ * @param archived a key that has expired since the signature was made counts; a revoked one does not
  * @throws UportError UPORT_DEBIAN_UNSIGNED, UPORT_DEBIAN_SIGNATURE_BAD, UPORT_DEBIAN_RELEASE_INVALID
  */
 export async function readInRelease(
@@ -35,6 +36,7 @@ export async function readInRelease(
   keys: readonly PublicKey[],
   now: Date,
   where: string,
+  archived = false,
 ): Promise<Release> {
   const { readCleartextMessage, verify } = await import('openpgp');
   const cleartextMessage = Buffer.from(bytes).toString('utf8');
@@ -54,7 +56,8 @@ export async function readInRelease(
         await signature.verified;
         // A key that has expired since may be in other hands: as apt does, such a signature does not count.
         const key = keys.find((each) => each.getKeys(signature.keyID).length > 0);
-        await key?.getSigningKey(signature.keyID, now);
+        if (!archived) await key?.getSigningKey(signature.keyID, now);
+        else if (await key?.isRevoked()) throw new Error('it was revoked');
         good = key !== undefined;
         if (good) break;
       } catch (error) {

@@ -35,6 +35,14 @@ export interface LibrarySource {
   readonly openedLibraries?: boolean;
 }
 
+/** What the app is given besides its own files. Paths of the payload. */
+export interface AddedLibraries {
+  /** Folders that LD_LIBRARY_PATH will name. */
+  readonly folders: readonly BytePath[];
+  /** Libraries that LD_PRELOAD will name. */
+  readonly preload: readonly BytePath[];
+}
+
 export interface TakenLibraries {
   /** The app with the libraries in its payload. */
   readonly app: App;
@@ -56,8 +64,9 @@ export async function takeLibraries(
   app: App,
   source: LibrarySource,
   context: DebianContext,
+  added: AddedLibraries = { folders: [], preload: [] },
 ): Promise<TakenLibraries> {
-  return new Taker(app, source, context).run();
+  return new Taker(app, source, context, added).run();
 }
 
 interface TakenPackage {
@@ -65,6 +74,13 @@ interface TakenPackage {
   /** Index of its suite. */
   readonly suite: number;
   readonly files: DebFiles;
+}
+
+/** The payload with what was taken so far. */
+interface GrownTree {
+  readonly root: TreeRoot;
+  /** Which package a file is of, by absolute path. */
+  readonly owners: ReadonlyMap<string, string>;
 }
 
 /** Why a library must be found (again). */
@@ -80,6 +96,7 @@ class Taker {
   readonly #app: App;
   readonly #source: LibrarySource;
   readonly #context: DebianContext;
+  readonly #added: AddedLibraries;
   readonly #packages = new Map<string, TakenPackage>();
   /** The first suite to ask for a soname, where the ones before it are too old. */
   readonly #minimum = new Map<string, number>();
@@ -94,8 +111,9 @@ class Taker {
   #architecture = '';
   #elfs!: AppElfs;
 
-  constructor(app: App, source: LibrarySource, context: DebianContext) {
+  constructor(app: App, source: LibrarySource, context: DebianContext, added: AddedLibraries) {
     this.#app = app;
+    this.#added = added;
     this.#source = source;
     this.#context = context;
   }
@@ -134,8 +152,7 @@ class Taker {
     };
   }
 
-  /** The payload with what was taken so far; which package each of its files is of. */
-  #tree(): { readonly root: TreeRoot; readonly owners: ReadonlyMap<string, string> } {
+  #tree(): GrownTree {
     const root = new TreeRoot(this.#app.payload.entries, this.#content);
     const owners = new Map<string, string>();
     const sorted = [...this.#packages].sort(
@@ -172,6 +189,8 @@ class Taker {
         start: { root, path: `/${path}` },
         root,
         appFiles,
+        libraryPath: this.#added.folders.map((path) => ({ root, path: `/${path}` })),
+        preload: this.#added.preload.map((path) => ({ root, path: `/${path}` })),
         opened: opened.map((each) => ({ root, path: `/${each}` })),
         signal: this.#context.signal,
       });
@@ -187,10 +206,7 @@ class Taker {
     return closures;
   }
 
-  #needsOf(
-    closures: readonly Closure[],
-    { root, owners }: ReturnType<Taker['#tree']>,
-  ): ReadonlyMap<string, Need> {
+  #needsOf(closures: readonly Closure[], { root, owners }: GrownTree): ReadonlyMap<string, Need> {
     const needs = new Map<string, Need>();
     const add = (name: string, versions: readonly string[], required: boolean) => {
       if (this.#absent.has(name)) return;
