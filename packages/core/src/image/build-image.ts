@@ -66,7 +66,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
   const progress = options.progress ?? silentProgress;
   const signal = options.signal ?? new AbortController().signal;
   const store = options.store ?? (await Store.open());
-  const source = await openImage(input, { insecure, signal, ...(env && { env }) });
+  const source = await openImage(input, { insecure, signal, store, ...(env && { env }) });
   try {
     const image = await extendImage(await readSourceImage(source), {
       name: options.name ?? imageName(input),

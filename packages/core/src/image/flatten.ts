@@ -10,13 +10,14 @@ import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import type { Progress } from '../model/progress.ts';
 import { layerDecoder } from '../oci/decompress.ts';
 import type { Descriptor } from '../oci/documents.ts';
+import { isForeignLayer } from '../oci/media-types.ts';
 import type { Store } from '../store/store.ts';
 import { temporaryName } from '../store/temporary.ts';
 import { byteReader } from '../tar/byte-reader.ts';
 import { readTar, type TarMember } from '../tar/tar-reader.ts';
 import { DO_NOT_USE, imageFault } from './faults.ts';
 import type { ImageSource } from './image-source.ts';
-import { isForeignLayer, readConfig, type SourcePlatform } from './read-image.ts';
+import { readConfig, type SourcePlatform } from './read-image.ts';
 
 export interface FlattenOptions {
   /** Whose contents are kept: of all files, or of programs only. */

@@ -25,8 +25,6 @@ export interface ImageSource {
   document(claim: BlobClaim, kind: 'manifest' | 'config'): Promise<Buffer>;
   /** Reads a blob; fails before its last bytes when they are not those of its digest. */
   open(claim: BlobClaim, signal: AbortSignal): AsyncIterable<Uint8Array>;
-  /** A file of this machine that is the blob, where there is one; its bytes are not checked. */
-  locate(claim: BlobClaim): string | undefined;
   /** The layout folder that it is. */
   readonly folder?: string;
   /** Where blobs can be mounted from. */

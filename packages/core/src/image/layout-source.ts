@@ -74,7 +74,6 @@ export function folderSource(folder: string, name: string, root: BlobClaim): Ima
       const stream = handle.createReadStream({ highWaterMark: 256 << 10, signal });
       yield* checkedBlob(stream as AsyncIterable<Buffer>, claim, name);
     },
-    locate: (claim) => blobPath(folder, claim.digest),
     close: async () => undefined,
   };
 }

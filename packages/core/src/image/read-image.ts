@@ -1,6 +1,7 @@
 // Reads what an existing image is made of: its index, the indexes in it, and every manifest.
 import type { PlatformView } from '../oci/documents.ts';
 import { isConfigType, isIndexType, isManifestType } from '../oci/documents.ts';
+import { isForeignLayer } from '../oci/media-types.ts';
 import { DO_NOT_USE, imageFault } from './faults.ts';
 import {
   type Descriptor,
@@ -145,13 +146,6 @@ export async function readConfig(
     source.name,
     `a manifest has ${manifest.layers.length} layers, its config ${config.diffIds.length} diff_ids`,
     DO_NOT_USE,
-  );
-}
-
-/** Layers that registries need not hold: whoever runs the image fetches them from elsewhere. */
-export function isForeignLayer(mediaType: string): boolean {
-  return /^application\/vnd\.(docker\.image\.rootfs\.foreign\.|oci\.image\.layer\.nondistributable\.)/.test(
-    mediaType,
   );
 }
 

@@ -95,7 +95,6 @@ export async function openRegistry(
     },
     open: (claim, stop) =>
       checkedBlob(download(client, `${blobs}${claim.digest}`, claim, missing, stop), claim, name),
-    locate: () => undefined,
     close: async () => undefined,
   };
 }

@@ -36,6 +36,8 @@ export interface LayoutRoot {
   readonly indexes: readonly { readonly descriptor: Descriptor; readonly index: IndexView }[];
   /** In the order of the index. */
   readonly images: readonly LayoutImage[];
+  /** Manifests of kinds that are not known here; their size and digest hold. */
+  readonly others: readonly Descriptor[];
 }
 
 export interface Layout {
@@ -82,9 +84,10 @@ export async function walkLayout(
   for (const descriptor of index?.manifests ?? []) {
     const indexes: { descriptor: Descriptor; index: IndexView }[] = [];
     const images: LayoutImage[] = [];
-    await walk(descriptor, 0, indexes, images);
+    const others: Descriptor[] = [];
+    await walk(descriptor, 0, indexes, images, others);
     const tag = descriptor.annotations[REF_NAME];
-    roots.push({ descriptor, indexes, images, ...(tag !== undefined && { tag }) });
+    roots.push({ descriptor, indexes, images, others, ...(tag !== undefined && { tag }) });
   }
   return { folder, roots };
 }
@@ -107,6 +110,7 @@ type Walk = (
   depth: number,
   indexes: { descriptor: Descriptor; index: IndexView }[],
   images: LayoutImage[],
+  others: Descriptor[],
 ) => Promise<void>;
 
 function createWalk(folder: string, report: Report, signal: AbortSignal): Walk {
@@ -133,7 +137,7 @@ function createWalk(folder: string, report: Report, signal: AbortSignal): Walk {
     documents.set(key, work);
     return work;
   };
-  const walk: Walk = async (descriptor, depth, indexes, images) => {
+  const walk: Walk = async (descriptor, depth, indexes, images, others) => {
     const where = blobName(descriptor.digest);
     if (++visits > MANIFESTS_MAX || depth > DEPTH_MAX) {
       if (visits === MANIFESTS_MAX + 1 || depth > DEPTH_MAX) {
@@ -149,7 +153,7 @@ function createWalk(folder: string, report: Report, signal: AbortSignal): Walk {
       const index = await load(descriptor, parseIndex);
       if (!index) return;
       indexes.push({ descriptor, index });
-      for (const each of index.manifests) await walk(each, depth + 1, indexes, images);
+      for (const each of index.manifests) await walk(each, depth + 1, indexes, images, others);
     } else if (isManifestType(descriptor.mediaType)) {
       const manifest = await load(descriptor, parseManifest);
       if (!manifest) return;
@@ -163,6 +167,8 @@ function createWalk(folder: string, report: Report, signal: AbortSignal): Walk {
         ...(config && { config }),
         ...(platform && { platform }),
       });
+    } else if (/^application\/.+\+json$/.test(descriptor.mediaType)) {
+      if (await readDocument(folder, descriptor, report, signal)) others.push(descriptor);
     } else {
       report({
         code: 'UPORT_OCI_MEDIA_TYPE',

@@ -6,6 +6,13 @@ export const OCI_LAYER_TAR = 'application/vnd.oci.image.layer.v1.tar';
 export const OCI_LAYER_GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip';
 export const OCI_LAYER_ZSTD = 'application/vnd.oci.image.layer.v1.tar+zstd';
 
+/** Layers that a registry need not hold: whoever runs the image fetches them from elsewhere. */
+export function isForeignLayer(mediaType: string): boolean {
+  return /^application\/vnd\.(docker\.image\.rootfs\.foreign\.|oci\.image\.layer\.nondistributable\.)/.test(
+    mediaType,
+  );
+}
+
 /** What a layout's `oci-layout` file says. */
 export const OCI_LAYOUT_VERSION = '1.0.0';
 

@@ -165,10 +165,10 @@ const CASES: Record<string, [code: string, edit: (layout: Opened) => Promise<voi
       config.architecture = 'amd64';
     },
   ],
-  'no variant in the config': [
+  'another variant in the config': [
     'UPORT_OCI_PLATFORM',
     ({ config }) => {
-      delete config.variant;
+      config.variant = 'v9';
     },
   ],
   'the same platform twice': [

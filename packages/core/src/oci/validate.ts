@@ -14,6 +14,11 @@ import type { Descriptor, PlatformView } from './documents.ts';
 import type { Fault, Report } from './fault.ts';
 import { blobName, type Layout, type LayoutImage, type LayoutRoot, walkLayout } from './layout.ts';
 import {
+  DOCKER_CONFIG,
+  DOCKER_INDEX,
+  DOCKER_LAYER_GZIP,
+  DOCKER_MANIFEST,
+  isForeignLayer,
   OCI_CONFIG,
   OCI_INDEX,
   OCI_LAYER_GZIP,
@@ -27,8 +32,14 @@ export interface ValidateOptions {
   readonly progress?: Progress;
 }
 
-const OCI_TYPES: ReadonlySet<string> = new Set([OCI_INDEX, OCI_MANIFEST, OCI_CONFIG]);
-const LAYER_TYPES: ReadonlySet<string> = new Set([OCI_LAYER_TAR, OCI_LAYER_GZIP, OCI_LAYER_ZSTD]);
+/** Docker's documents stand in layouts of images that were made elsewhere and are kept as they are. */
+const DOCUMENT_TYPES: ReadonlySet<string> = new Set([
+  ...[OCI_INDEX, OCI_MANIFEST, OCI_CONFIG],
+  ...[DOCKER_INDEX, DOCKER_MANIFEST, DOCKER_CONFIG],
+]);
+const LAYER_TYPES: ReadonlySet<string> = new Set([
+  ...[OCI_LAYER_TAR, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, DOCKER_LAYER_GZIP],
+]);
 
 /** No layer is this large; a small blob that unpacks to more is an attack. */
 const UNPACKED_MAX = 2 ** 40;
@@ -64,7 +75,7 @@ export async function validateLayout(
 function checkRoots(layout: Layout, report: Report): void {
   const seen = new Set<string>();
   for (const { tag, descriptor } of layout.roots) {
-    checkType(descriptor, OCI_TYPES, 'index.json', report);
+    checkType(descriptor, DOCUMENT_TYPES, 'index.json', report);
     if (tag === undefined) continue;
     const where = `index.json ${JSON.stringify(tag.slice(0, 200))}`;
     if (!/^[A-Za-z0-9]+([-._:@/+]+[A-Za-z0-9]+)*$/.test(tag)) {
@@ -82,8 +93,12 @@ function checkPlatforms(root: LayoutRoot, report: Report): void {
     const where = blobName(descriptor.digest);
     const seen = new Set<string>();
     for (const each of index.manifests) {
-      checkType(each, OCI_TYPES, where, report);
-      if (!each.platform) continue;
+      // Other artifacts may stand beside the images.
+      if (!/^application\/.+\+json$/.test(each.mediaType)) {
+        checkType(each, DOCUMENT_TYPES, where, report);
+      }
+      // Attestations say unknown/unknown, each one; Windows has versions besides.
+      if (each.platform?.os !== 'linux') continue;
       const name = shownPlatform(each.platform);
       if (seen.has(name)) {
         report({ code: 'UPORT_OCI_PLATFORM', where, message: `names ${name} more than once` });
@@ -98,11 +113,11 @@ function checkPlatforms(root: LayoutRoot, report: Report): void {
 
 function checkImage({ descriptor, manifest, config }: LayoutImage, report: Report): void {
   const where = blobName(descriptor.digest);
-  if (!config) return;
-  checkType(manifest.config, OCI_TYPES, where, report);
+  if (!config || config.platform.os === 'unknown') return;
+  checkType(manifest.config, DOCUMENT_TYPES, where, report);
   for (const layer of manifest.layers) checkType(layer, LAYER_TYPES, where, report);
   const stated = descriptor.platform;
-  if (stated && shownPlatform(stated) !== shownPlatform(config.platform)) {
+  if (stated && !isSamePlatform(stated, config.platform)) {
     report({
       code: 'UPORT_OCI_PLATFORM',
       where,
@@ -134,11 +149,27 @@ function checkType(
   report: Report,
 ): void {
   if (allowed.has(descriptor.mediaType)) return;
+  // An engine fetches or decrypts such layers itself.
+  if (allowed === LAYER_TYPES && isKeptLayer(descriptor.mediaType)) return;
   report({
     code: 'UPORT_OCI_MEDIA_TYPE',
     where,
     message: `${blobName(descriptor.digest)} is of type ${descriptor.mediaType}, which image-spec does not have there`,
   });
+}
+
+/** Foreign and encrypted layers: they can be kept, not read. */
+function isKeptLayer(mediaType: string): boolean {
+  return isForeignLayer(mediaType) || /\+encrypted$/.test(mediaType);
+}
+
+/** A variant may be left out on either side. */
+function isSamePlatform(one: PlatformView, other: PlatformView): boolean {
+  return (
+    one.os === other.os &&
+    one.architecture === other.architecture &&
+    (!one.variant || !other.variant || one.variant === other.variant)
+  );
 }
 
 function shownPlatform(platform: PlatformView): string {
@@ -201,6 +232,7 @@ async function checkBlobs(
     for (const [digest, claims] of blobs) {
       const opened = await openOrdinary(blobPath(folder, digest));
       if (!opened) {
+        if (isForeignLayer(claims.mediaType)) continue;
         report({
           code: 'UPORT_OCI_MISSING',
           where: blobName(digest),

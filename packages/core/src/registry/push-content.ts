@@ -74,6 +74,7 @@ export async function readPushContent(
     }
     await add(descriptor, false);
   }
+  for (const descriptor of root.others) await add(descriptor, false);
   // The layout names an index before those inside it.
   for (const { descriptor } of root.indexes.toReversed()) await add(descriptor, true);
   const ordered = [...manifests.values()];
