@@ -5,7 +5,6 @@ import type { Digest } from '../model/digest.ts';
 import { LAUNCHER_PATH } from '../oci/launcher-layer.ts';
 import {
   DOCKER_CONFIG,
-  DOCKER_INDEX,
   DOCKER_LAYER_GZIP,
   DOCKER_MANIFEST,
   OCI_CONFIG,
@@ -117,28 +116,31 @@ export interface IndexAddition extends DerivedBlob {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** The index with more platforms; one around the manifest, when that was all. */
+/**
+ * The index with more platforms; one around the manifest, when that was all. It is an OCI index
+ * whatever its images are: engines read that with images of either format, and tools that know OCI
+ * layouts read nothing else.
+ */
 export function deriveIndex(
-  root: { readonly mediaType: string; readonly raw: Json },
+  raw: Json,
   alone: (DerivedBlob & { readonly platform: Json }) | undefined,
   additions: readonly IndexAddition[],
 ): { readonly mediaType: string; readonly bytes: Buffer } {
-  const docker = root.mediaType === DOCKER_INDEX || root.mediaType === DOCKER_MANIFEST;
-  const mediaType = docker ? DOCKER_INDEX : OCI_INDEX;
+  const mediaType = OCI_INDEX;
   const added = additions.map(({ mediaType: type, digest, size, platform, annotations }) => ({
     mediaType: type,
     digest,
     size,
     platform: platformJson(platform),
-    ...(!docker && { annotations }),
+    annotations,
   }));
   if (alone) {
     const { mediaType: type, digest, size, platform } = alone;
     const manifests = [{ mediaType: type, digest, size, platform }, ...added];
     return { mediaType, bytes: json({ schemaVersion: 2, mediaType, manifests }) };
   }
-  const { schemaVersion: _s, mediaType: _m, ...rest } = root.raw;
-  const manifests = [...rawList(root.raw, 'manifests'), ...added];
+  const { schemaVersion: _s, mediaType: _m, ...rest } = raw;
+  const manifests = [...rawList(raw, 'manifests'), ...added];
   return { mediaType, bytes: json({ schemaVersion: 2, mediaType, ...rest, manifests }) };
 }
 

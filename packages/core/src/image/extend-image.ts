@@ -359,7 +359,7 @@ function newRoot(image: SourceImage, additions: readonly IndexAddition[]): Sourc
   const [alone] = root.isIndex ? [] : image.platforms;
   const raw: Json = root.isIndex ? parseIndexDocument(root.bytes, image.source.name).raw : {};
   const { mediaType, bytes } = deriveIndex(
-    { mediaType: alone ? alone.descriptor.mediaType : root.mediaType, raw },
+    raw,
     alone && {
       mediaType: root.mediaType,
       digest: root.digest,
