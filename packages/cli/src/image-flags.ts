@@ -43,11 +43,16 @@ const NOT_FOR_IMAGES: readonly string[] = [
   ...['lib', 'preload', 'guest-env', 'unset'],
 ];
 
-/** @throws UportError UPORT_USAGE */
+/**
+ * @param made whether an image is made; else only its content is used
+ * @throws UportError UPORT_USAGE
+ */
 export function refuseImageFlags(
   given: Readonly<Record<string, { readonly setFromDefault?: boolean } | undefined>>,
+  made: boolean,
 ): void {
-  const wrong = NOT_FOR_IMAGES.filter(
+  const allowed = made ? [] : ['entrypoint', 'compression-level'];
+  const wrong = NOT_FOR_IMAGES.filter((name) => !allowed.includes(name)).filter(
     (name) => given[name] !== undefined && given[name]?.setFromDefault !== true,
   );
   if (wrong.length === 0) return;

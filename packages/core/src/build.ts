@@ -1,6 +1,7 @@
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
+import type { App } from './app/app.ts';
 import { loadApp } from './app/load-app.ts';
 import { patchLibraries } from './app/patch-libraries.ts';
 import { readSlice } from './app/read-slice.ts';
@@ -33,6 +34,8 @@ export interface BuildOptions {
    * comes with its closure, or `nix-export:FILE`.
    */
   readonly input: string;
+  /** An app that was read already: `input` only names it. */
+  readonly app?: App;
   /** The app's name. Default: the input's file name. */
   readonly name?: string;
   /**
@@ -106,11 +109,9 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     ...(program !== undefined && { program }),
     ...(options.name !== undefined && { name: options.name }),
   };
-  const fromNix = await loadNixApp(
-    options.input,
-    { ...named, ...options.nix },
-    { store, progress, signal },
-  );
+  const fromNix =
+    options.app ??
+    (await loadNixApp(options.input, { ...named, ...options.nix }, { store, progress, signal }));
   const loaded = fromNix ?? (await loadApp(options.input, named, { progress, signal }));
   const { unset = [], env = [], libraries = [], preload = [] } = options.guest ?? {};
   const patched = await patchLibraries(loaded, { libraries, preload }, signal);

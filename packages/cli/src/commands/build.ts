@@ -3,6 +3,7 @@ import {
   type Arch,
   type BuildResult,
   build,
+  buildFromImage,
   buildImage,
   type ImageInput,
   parseArch,
@@ -120,10 +121,18 @@ export default class Build extends BaseCommand {
     for (const reference of flags.push ?? []) parseReference(reference);
     const image = parseImageInput(args.input);
     if (image) {
-      refuseImageFlags(metadata.flags);
+      const made = flags.emit.includes(ociFlags.name);
+      refuseImageFlags(metadata.flags, made);
       // Without -o a pushed image needs nothing on this machine.
       const local = !flags.push || metadata.flags.out?.setFromDefault !== true;
-      return this.#buildImage(image, flags, local);
+      const built = made ? await this.#buildImage(image, flags, local) : undefined;
+      const others = flags.emit.filter((name) => name !== ociFlags.name);
+      const more = others.length > 0 ? await this.#buildFromImage(image, flags, others) : undefined;
+      return {
+        ...more,
+        ...built,
+        artifacts: [...(built?.artifacts ?? []), ...(more?.artifacts ?? [])],
+      };
     }
     const entrypoint =
       flags.entrypoint === undefined ? undefined : words(flags.entrypoint, '--entrypoint');
@@ -172,11 +181,41 @@ export default class Build extends BaseCommand {
     return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app, pushed };
   }
 
+  /** Other artifacts from what the image holds. */
+  async #buildFromImage(
+    input: ImageInput,
+    flags: Interfaces.InferredFlags<typeof Build.flags>,
+    emitters: readonly string[],
+  ) {
+    const entrypoint =
+      flags.entrypoint === undefined ? undefined : words(flags.entrypoint, '--entrypoint');
+    const result = await buildFromImage({
+      input,
+      outDir: flags.out,
+      emit: EMIT_FLAGS.filter(({ name }) => emitters.includes(name)).map((entry) =>
+        entry.request(flags),
+      ),
+      ...(entrypoint && { entrypoint }),
+      ...(flags.name !== undefined && { name: flags.name }),
+      ...(flags.host && { hosts: flags.host }),
+      ...(flags['from-platform'] && { fromPlatform: flags['from-platform'] }),
+      ...(flags.emulators && { providers: flags.emulators }),
+      insecure: flags.insecure,
+      sourceDateEpoch: flags['source-date-epoch'],
+      store: await Store.open(),
+      progress: this.progress,
+      signal: this.signal,
+      warn: this.tell,
+    });
+    this.#report(result);
+    return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app };
+  }
+
   async #buildImage(
     input: ImageInput,
     flags: Interfaces.InferredFlags<typeof Build.flags>,
     local: boolean,
-  ): Promise<unknown> {
+  ) {
     const shim = shimRequest(flags.shim);
     const result = await buildImage({
       input,

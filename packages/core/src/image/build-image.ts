@@ -22,7 +22,7 @@ export interface BuildImageOptions {
   /** From `parseImageInput`. */
   readonly input: ImageInput;
   readonly name?: string;
-  /** Writes an image layout `oci` and `plan.json` there. Without it layers are not even read. */
+  /** Writes an image layout `oci` and `image-plan.json` there. Without it layers are not even read. */
   readonly outDir?: string;
   /** Names of the image in the layout. Default: `latest`. */
   readonly tags?: readonly string[];
@@ -112,10 +112,10 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
 }
 
 async function writePlan(plan: ImagePlan, outDir: string): Promise<void> {
-  const temporary = path.join(outDir, `.plan.json.${process.pid}`);
+  const temporary = path.join(outDir, `.image-plan.json.${process.pid}`);
   try {
     await writeFile(temporary, `${JSON.stringify(plan, undefined, 2)}\n`);
-    await rename(temporary, path.join(outDir, 'plan.json'));
+    await rename(temporary, path.join(outDir, 'image-plan.json'));
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;

@@ -17,15 +17,23 @@ const BY_SPEED: readonly string[] = [
   'mips64el',
 ];
 
+/** Guests by speed alone, the fastest first. */
+export function bySpeed(guests: readonly Arch[]): readonly Arch[] {
+  return [...new Set(guests)].sort((a, b) => speedRank(a) - speedRank(b));
+}
+
+function speedRank(guest: Arch): number {
+  const speed = BY_SPEED.indexOf(guest.name);
+  return speed >= 0 ? speed : BY_SPEED.length + ARCHES.indexOf(guest);
+}
+
 /**
  * The guests to choose from, the best for this host first: those that its kernel may run by itself,
  * then by speed.
  */
 export function rankGuests(host: Arch, guests: readonly Arch[]): readonly Arch[] {
   const rank = (guest: Arch): number => {
-    if (guest.compatibleWith.includes(host.name)) return -1;
-    const speed = BY_SPEED.indexOf(guest.name);
-    return speed >= 0 ? speed : BY_SPEED.length + ARCHES.indexOf(guest);
+    return guest.compatibleWith.includes(host.name) ? -1 : speedRank(guest);
   };
   return [...new Set(guests)].sort((a, b) => rank(a) - rank(b));
 }

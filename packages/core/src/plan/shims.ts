@@ -138,8 +138,46 @@ async function addProgram(
   }
 }
 
+export interface LocatedProgram {
+  /** What starts: a script, a link or the target itself. */
+  readonly program: BytePath;
+  /** The ELF program in the end. */
+  readonly target: BytePath;
+  readonly digest: Digest;
+}
+
+/** What starts for a word of an entrypoint: found in PATH, through links and as scripts' interpreter. */
+export async function locateProgram(
+  word: string,
+  inputs: Pick<ShimInputs, 'entries' | 'head' | 'env' | 'workdir'>,
+): Promise<LocatedProgram | undefined> {
+  const root = openRoot(inputs.entries);
+  let path = Buffer.from(word, 'utf8').toString('latin1');
+  let program: BytePath | undefined;
+  for (let scripts = 0; scripts <= SCRIPTS_MAX; scripts++) {
+    const found = search(root, inputs, path);
+    const file = found && root.follow(found);
+    if (found === undefined || file === undefined) return undefined;
+    program ??= found;
+    const { digest } = root.file(file);
+    const interpreter = interpreterOf(await inputs.head(digest));
+    if (interpreter === undefined) return { program, target: file, digest };
+    path = interpreter;
+  }
+  return undefined;
+}
+
+function interpreterOf(head: Uint8Array | undefined): string | undefined {
+  const text = Buffer.from(head ?? []).toString('latin1');
+  return /^#![ \t]*([^ \t\n\0]+)/.exec(text)?.[1];
+}
+
 /** A path as it stands, from the working folder, or a name looked for in PATH. */
-function search(root: Root, inputs: ShimInputs, path: string): BytePath | undefined {
+function search(
+  root: Root,
+  inputs: Pick<ShimInputs, 'env' | 'workdir'>,
+  path: string,
+): BytePath | undefined {
   if (path.includes('/')) {
     return root.locate(path.startsWith('/') ? path : `${inputs.workdir}/${path}`);
   }
@@ -199,7 +237,7 @@ async function kindOf(root: Root, inputs: ShimInputs, file: BytePath): Promise<K
   const head = await inputs.head(root.file(file).digest);
   if (head === undefined) return { type: 'data' };
   const text = Buffer.from(head).toString('latin1');
-  const interpreter = /^#![ \t]*([^ \t\n\0]+)/.exec(text)?.[1];
+  const interpreter = interpreterOf(head);
   if (interpreter !== undefined) return { type: 'script', interpreter };
   if (!text.startsWith('\x7fELF')) return { type: 'data' };
   const identity = await identityOf(head);
