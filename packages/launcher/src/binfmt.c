@@ -133,3 +133,18 @@ bool binfmt_fits(const struct target *target) {
   if (matching == 0) debug("binfmt_misc: nothing there for ", target->path, NULL);
   return matching > 0 && all_serve;
 }
+
+const char *binfmt_serves(const struct manifest *manifest) {
+  static char other_name[] = "?";
+  char *argv[] = {other_name, NULL};
+  for (unsigned i = 0; i < manifest->emulator_count; i++) {
+    const struct emulator *emulator = &manifest->emulators[i];
+    if (is_host_cpu(emulator->cpu) || is_compatible_cpu(emulator->cpu)) continue;
+    struct target target = {.path = emulator->name, .argv = argv};
+    make_elf_head(emulator->cpu, emulator->flags_value, target.head);
+    if (!binfmt_fits(&target)) {
+      return concatenate("no registration serves programs for ", emulator->name, "");
+    }
+  }
+  return NULL;
+}

@@ -4,9 +4,13 @@
 
 #include <stdbool.h>
 
+#include "manifest.h"
 #include "target.h"
 
 /* Whether a registration takes this program, can start it, and lets it see its own argv[0]. */
 bool binfmt_fits(const struct target *target);
+
+/* NULL when that is so for programs of every guest of the manifest, else why not. */
+const char *binfmt_serves(const struct manifest *manifest);
 
 #endif

@@ -49,7 +49,9 @@ describe.skipIf(!THIS_HOST || !canRegister)('with a binfmt_misc registration', (
       `PATH=${quote(bench.at('apps'))}:$PATH`,
       `exec ${[launch, ...args].map(quote).join(' ')}`,
     ];
-    const ran = run('unshare', [...PRIVATE, commands.filter((line) => line).join('\n')]);
+    const ran = run('unshare', [...PRIVATE, commands.filter((line) => line).join('\n')], {
+      env: { UPORT_EXEC: 'auto' },
+    });
     expect(ran.stderr).toBe('');
     return fields(ran.stdout);
   }
@@ -63,22 +65,21 @@ describe.skipIf(!THIS_HOST || !canRegister)('with a binfmt_misc registration', (
     expect(start([line('P')], ['m68k'])).toEqual(['system', app, 'm68k']);
   });
 
-  test('one that loses argv[0] is used only where it is the path anyway', () => {
+  test('one that loses argv[0] is passed over: what the app starts would lose it', () => {
     const app = bench.at('apps/m68k');
-    expect(start([line('')], [app, 'x'])).toEqual(['system', app, 'x']);
+    expect(start([line('')], [app, 'x'])).toEqual(['own', '-0', app, app, 'x']);
     expect(start([line('')], ['m68k', 'x'])).toEqual(['own', '-0', 'm68k', app, 'x']);
     expect(start([line('')], ['--argv0', 'n', app])).toEqual(['own', '-0', 'n', app]);
   });
 
   test('it serves scripts too', () => {
     const [app, script] = [bench.at('apps/m68k'), bench.at('apps/script')];
-    expect(start([line('')], ['script', 'y'])).toEqual(['system', app, '-x', script, 'y']);
+    const ran = start([line('P')], ['script', 'y']);
+    expect(ran).toEqual(['system', app, app, '-x', script, 'y']);
   });
 
-  test('one for a file name suffix', () => {
+  test('one for a file name suffix is passed over: it does not take all programs', () => {
     const registration = `:two:E::app::${bench.at('system')}:P`;
-    const app = bench.at('apps/m68k.app');
-    expect(start([registration], [app])).toEqual(['system', app, app]);
     expect(start([registration], [bench.at('apps/m68k')])[0]).toBe('own');
   });
 

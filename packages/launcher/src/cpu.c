@@ -1,6 +1,10 @@
 /* CPUs as the first bytes of an ELF file name them, and which of them this host runs. */
 #include "cpu.h"
 
+#include <string.h>
+
+#include "abi.h"
+
 #if defined(__x86_64__)
 #include "host/x86_64.h"
 #elif defined(__aarch64__)
@@ -24,6 +28,8 @@
 enum { ET_EXEC = 2, ET_DYN = 3 };
 
 const char host_name[] = HOST_NAME;
+const struct abi host_abis[] = {HOST_ABIS};
+const unsigned host_abi_count = sizeof host_abis / sizeof *host_abis;
 
 static uint32_t number(const unsigned char *bytes, unsigned size, uint8_t data) {
   uint32_t value = 0;
@@ -48,6 +54,23 @@ bool read_elf(const unsigned char head[HEAD_SIZE], size_t length, struct elf *el
   elf->cpu.data = data;
   elf->flags = number(head + (class == CLASS_64 ? 48 : 36), 4, data);
   return true;
+}
+
+static void put_number(unsigned char *bytes, uint32_t value, unsigned size, uint8_t data) {
+  for (unsigned i = 0; i < size; i++) {
+    bytes[data == DATA_MSB ? size - 1 - i : i] = (unsigned char)(value >> 8 * i);
+  }
+}
+
+void make_elf_head(struct cpu cpu, uint32_t flags, unsigned char head[HEAD_SIZE]) {
+  memset(head, 0, HEAD_SIZE);
+  memcpy(head, "\x7f" "ELF", 4);
+  head[4] = cpu.class;
+  head[5] = cpu.data;
+  head[6] = 1;
+  put_number(head + 16, ET_EXEC, 2, cpu.data);
+  put_number(head + 18, cpu.machine, 2, cpu.data);
+  put_number(head + (cpu.class == CLASS_64 ? 48 : 36), flags, 4, cpu.data);
 }
 
 static bool same(struct cpu a, struct cpu b) {

@@ -27,6 +27,9 @@ struct elf {
 /* Reads the header of an executable ELF file (ET_EXEC or ET_DYN); false when it is not one. */
 bool read_elf(const unsigned char head[HEAD_SIZE], size_t length, struct elf *elf);
 
+/* The header of a program, as far as a rule looks at it. */
+void make_elf_head(struct cpu cpu, uint32_t flags, unsigned char head[HEAD_SIZE]);
+
 bool is_host_cpu(struct cpu cpu);
 
 /* Whether the host's kernel may be able to run it, which only trying tells. */

@@ -1,5 +1,8 @@
 /* malloc and its like for a process that ends soon: the C library's are 10 KB larger. Large blocks
- * are mapped and unmapped, small ones are cut from a chunk; of these only the last one is reused. */
+ * are mapped and unmapped, small ones are cut from a chunk; of these only the last one is reused.
+ * What lives longer gives back all that it took since a mark. */
+#include "heap.h"
+
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -16,6 +19,8 @@ union header {
 
 static char *next;
 static size_t left;
+/* The newest chunk; its first bytes name the one before. */
+static char *chunk;
 
 static void *map(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -34,10 +39,12 @@ void *malloc(size_t size) {
     if (!header) return NULL;
   } else {
     if (size > left) {
-      char *chunk = map(CHUNK_SIZE);
-      if (!chunk) return NULL;
-      next = chunk;
-      left = CHUNK_SIZE;
+      char *more = map(CHUNK_SIZE);
+      if (!more) return NULL;
+      *(char **)more = chunk;
+      chunk = more;
+      next = chunk + HEADER_SIZE;
+      left = CHUNK_SIZE - HEADER_SIZE;
     }
     header = (union header *)next;
     next += size;
@@ -77,4 +84,18 @@ void *realloc(void *memory, size_t size) {
   memcpy(larger, memory, before < size ? before : size);
   free(memory);
   return larger;
+}
+
+struct heap_mark mark_heap(void) {
+  return (struct heap_mark){.chunk = chunk, .next = next, .left = left};
+}
+
+void release_heap(struct heap_mark mark) {
+  while (chunk != mark.chunk) {
+    char *before = *(char **)chunk;
+    munmap(chunk, CHUNK_SIZE);
+    chunk = before;
+  }
+  next = mark.next;
+  left = mark.left;
 }

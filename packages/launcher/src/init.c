@@ -11,11 +11,11 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "memory.h"
 #include "message.h"
 
@@ -44,15 +44,8 @@ static void take_terminal(pid_t launcher_group) {
 
 /* Who reads a pipe that the app writes must see its end when the app closes it. */
 static void close_descriptors(void) {
-  unsigned first = STDERR_FILENO + 1;
-  close(STDIN_FILENO);
-  close(STDOUT_FILENO);
-  if (!debug_wanted) close(STDERR_FILENO);
-  if (syscall(SYS_close_range, first, ~0U, 0) == 0) return;
-  struct rlimit limit;
-  bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 65536;
-  int count = known ? (int)limit.rlim_cur : 65536;
-  for (int descriptor = (int)first; descriptor < count; descriptor++) close(descriptor);
+  static const int kept[] = {STDERR_FILENO, -1};
+  close_all(0, debug_wanted ? kept : NULL);
 }
 
 /* Reaps whatever has ended. Returns whether the app has, with its wait status. */

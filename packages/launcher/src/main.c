@@ -13,6 +13,7 @@
  *
  * It needs nothing of the host's userland, not even /proc. Reading order: main.c (this file),
  * settings.c, manifest.c, start.c (which way), target.c and shebang.c (what is to be started),
+ * exec-way.c (how the programs run that the app starts: binfmt.c, user-binfmt.c, supervise.c),
  * init.c (as PID 1). For FatELF files: fatelf.c, part.c. For universal files: universal.c, unpack.c, payload.c, blob.c, cache.c. */
 #include <signal.h>
 #include <string.h>
@@ -135,6 +136,7 @@ static void read_interpreted(char **argv, struct manifest *manifest) {
   start.program = strchr(argv[1], '/') ? argv[1] : concatenate("./", argv[1], "");
   start.argv = argv + 2;
   start.manifest = manifest;
+  start.is_interpreted = true;
 }
 
 /* Started in the place of another program, with its arguments. */

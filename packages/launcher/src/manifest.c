@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -195,6 +196,14 @@ const struct emulator *find_emulator(const struct manifest *manifest, const stru
     }
   }
   return NULL;
+}
+
+const char *emulator_path(const struct manifest *manifest, const struct emulator *emulator) {
+  static char folder[PATH_MAX];
+  const char *path = *emulator->path == '/' ? emulator->path
+                                            : concatenate(manifest->folder, emulator->path, "");
+  if (*path == '/' || !getcwd(folder, sizeof folder)) return path;
+  return concatenate(folder, "/", path);
 }
 
 const struct program *find_program(const struct manifest *manifest, const char *argv0) {

@@ -71,6 +71,9 @@ void read_program_args(struct fields *fields, const char ***args, unsigned *coun
 
 const struct emulator *find_emulator(const struct manifest *manifest, const struct elf *elf);
 
+/* The absolute path of an emulator's file. */
+const char *emulator_path(const struct manifest *manifest, const struct emulator *emulator);
+
 /* The program that argv[0] asks for, or the first; NULL when there are none. */
 const struct program *find_program(const struct manifest *manifest, const char *argv0);
 

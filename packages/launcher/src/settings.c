@@ -33,6 +33,12 @@ void take_settings(struct settings *settings) {
         NULL);
   }
 
+  const char *way = value_of("UPORT_EXEC");
+  if (way && !read_exec_way(way, &settings->way)) {
+    die(STATUS_OWN_FAULT, "UPORT_EXEC=", way,
+        ": is not known, use auto, binfmt, userns, ptrace or none", NULL);
+  }
+
   char **to = environ;
   for (char **from = environ; *from; from++) {
     if (strncmp(*from, prefix, sizeof prefix - 1) != 0) *to++ = *from;

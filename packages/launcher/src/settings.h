@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "exec-way.h"
 #include "start.h"
 
 struct settings {
@@ -11,6 +12,7 @@ struct settings {
   const char *cache;   /* UPORT_CACHE_DIR, or NULL */
   const char *extract; /* UPORT_EXTRACT, or NULL */
   bool info;           /* UPORT_INFO */
+  enum exec_way way;   /* UPORT_EXEC */
 };
 
 /* Reads the variables and takes everything that starts with UPORT_ out of the environment. */

@@ -1,8 +1,9 @@
 /* Starting the app. The ways, best first:
  *   1. direct, when the program is of the host's CPU;
  *   2. direct, when the host's kernel may know its CPU, which trying tells;
- *   3. direct, when the system's binfmt_misc has a registration that fits;
- *   4. the manifest's emulator for its CPU.
+ *   3. the manifest's emulator for its CPU, which the kernel or the supervisor starts where programs
+ *      that the app starts have such a way (exec-way.c);
+ *   4. direct, when there is no emulator but the system's binfmt_misc has a registration that fits.
  * PREFER_EMULATED puts the emulator first. Without an emulator the kernel still gets its try. */
 #include "start.h"
 
@@ -12,8 +13,11 @@
 #include <unistd.h>
 
 #include "binfmt.h"
+#include "exec-rewrite.h"
+#include "exec-way.h"
 #include "fatelf.h"
 #include "memory.h"
+#include "settings.h"
 #include "target.h"
 
 extern char **environ;
@@ -49,9 +53,7 @@ static const char *not_an_option(const char *path) {
 
 static int exec_emulator(const struct target *target, const struct emulator *emulator,
                          const struct manifest *manifest, struct failure *failure) {
-  const char *file = *emulator->path == '/'
-                         ? emulator->path
-                         : concatenate(manifest->folder, emulator->path, "");
+  const char *file = emulator_path(manifest, emulator);
   size_t count = 0;
   while (target->argv[count]) count++;
   struct guest_environment guest;
@@ -121,6 +123,25 @@ static int fail_without_emulator(const struct target *target, const struct manif
               " has no emulator for that; build this package again with one", NULL);
 }
 
+/* Once for this process: the search in PATH may come here with several files. */
+static enum exec_way way_of_children(const struct start *start) {
+  static bool prepared;
+  static enum exec_way way;
+  if (prepared) return way;
+  prepared = true;
+  way = start->is_interpreted || start->manifest->emulator_count == 0
+            ? EXEC_NONE
+            : prepare_children(start->manifest, start->settings->way);
+  return way;
+}
+
+/* Whether the kernel or the supervisor gives the program to this emulator. */
+static bool is_handed_over(const struct start *start, const struct emulator *emulator,
+                           enum exec_way way) {
+  if (way == EXEC_PTRACE) return is_host_program(emulator_path(start->manifest, emulator));
+  return way != EXEC_NONE;
+}
+
 /* Tries to become this file; returns an errno when that failed. */
 static int start_file(const struct start *start, const char *file, struct failure *failure) {
   struct target target;
@@ -132,6 +153,7 @@ static int start_file(const struct start *start, const char *file, struct failur
     error = prepare_fatelf(&target, start->settings, &part, failure);
     return error == 0 ? start_file(&part, part.program, failure) : error;
   }
+  enum exec_way way = way_of_children(start);
   if (target.kind != TARGET_ELF) {
     error = exec_direct(&target, start->manifest, "its CPU cannot be told");
     return fail_direct(&target, error, failure);
@@ -152,7 +174,9 @@ static int start_file(const struct start *start, const char *file, struct failur
     error = exec_direct(&target, start->manifest, "this host's kernel may run it");
     bool refused = error == ENOEXEC || error == ENOENT;
     if (!refused || (error == ENOENT && !emulator)) return fail_direct(&target, error, failure);
-  } else if (binfmt_fits(&target)) {
+  } else if (emulator && is_handed_over(start, emulator, way)) {
+    exec_direct(&target, start->manifest, "as programs that it starts itself are");
+  } else if (!emulator && binfmt_fits(&target)) {
     exec_direct(&target, start->manifest, "binfmt_misc starts it");
   } else if (!emulator) {
     error = exec_direct(&target, start->manifest, "there is no emulator for it, the kernel may know one");

@@ -15,6 +15,7 @@ struct start {
   enum preference preference;
   const struct manifest *manifest;
   const struct settings *settings;
+  bool is_interpreted; /* binfmt_misc started the launcher for this program */
 };
 
 /* Becomes the app; returns only when that failed. */

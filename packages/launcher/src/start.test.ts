@@ -103,7 +103,10 @@ describe.skipIf(!THIS_HOST)('starting an app', () => {
       };
       const ran = run(launch, ['env', '-0'], { env });
       expect(fields(ran.stdout)).toEqual(
-        fields(run('env', ['-0'], { env: { B: '2', A: '1', UPORTER: 'u' } }).stdout),
+        fields(
+          run('env', ['-0'], { env: { UPORT_EXEC: undefined, B: '2', A: '1', UPORTER: 'u' } })
+            .stdout,
+        ),
       );
       expect(ran.stderr).toBe('');
     });

@@ -16,7 +16,8 @@ enum { SCRIPTS_MAX = 5 };
 
 /* Whether execve could open the file: regular, executable, on a file system that allows it. An empty
  * name is no file, but in a script's first line it is the working directory. */
-static int check_executable(const char *path, bool is_interpreter) {
+static int check_executable(void *context, const char *path, bool is_interpreter) {
+  (void)context;
   struct stat status;
   if (*path == '\0') return is_interpreter ? EACCES : ENOENT;
   if (stat(path, &status) != 0) return errno;
@@ -27,9 +28,15 @@ static int check_executable(const char *path, bool is_interpreter) {
   return access(path, X_OK) == 0 ? 0 : errno;
 }
 
+static int open_to_read(void *context, const char *path) {
+  (void)context;
+  return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
 /* Reads the first bytes; zeros follow when there are fewer. */
-static int read_head(const char *path, unsigned char head[HEAD_SIZE], size_t *length) {
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+static int read_head(const struct view *view, const char *path, unsigned char head[HEAD_SIZE],
+                     size_t *length) {
+  int descriptor = view->open(view->context, path);
   if (descriptor < 0) return errno;
   memset(head, 0, HEAD_SIZE);
   *length = 0;
@@ -85,6 +92,12 @@ static int fail_to_open(struct failure *failure, int error, const struct target 
 }
 
 int find_target(const char *file, char **argv, struct target *target, struct failure *failure) {
+  static const struct view own = {.check = check_executable, .open = open_to_read};
+  return find_target_in(&own, file, argv, target, failure);
+}
+
+int find_target_in(const struct view *view, const char *file, char **argv, struct target *target,
+                   struct failure *failure) {
   target->file = file;
   target->file_argv = argv;
   target->path = file;
@@ -98,10 +111,10 @@ int find_target(const char *file, char **argv, struct target *target, struct fai
                   "name a program in the first line",
                   NULL);
     }
-    int error = check_executable(target->path, script != NULL);
+    int error = view->check(view->context, target->path, script != NULL);
     if (error != 0) return fail_to_open(failure, error, target, script);
     size_t length = 0;
-    error = read_head(target->path, target->head, &length);
+    error = read_head(view, target->path, target->head, &length);
     if (error != 0) {
       debug(target->path, ": cannot be read (", error_name(error), ")", NULL);
       target->kind = TARGET_HIDDEN;

@@ -22,8 +22,19 @@ struct target {
   unsigned char head[HEAD_SIZE];
 };
 
+/* How files are looked at: as this process sees them, or as another one does. */
+struct view {
+  void *context;
+  /* 0, or the errno of an execve that cannot open the file. */
+  int (*check)(void *context, const char *path, bool is_interpreter);
+  /* A descriptor to read the file that was checked last, or -1 and errno. */
+  int (*open)(void *context, const char *path);
+};
+
 /* Follows script lines as the kernel does. Returns 0, or the errno that execve would give.
  * `argv` must have at least argv[0]. */
 int find_target(const char *file, char **argv, struct target *target, struct failure *failure);
+int find_target_in(const struct view *view, const char *file, char **argv, struct target *target,
+                   struct failure *failure);
 
 #endif

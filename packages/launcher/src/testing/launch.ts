@@ -60,13 +60,14 @@ export interface Ran {
 
 export interface RunOptions {
   readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Ran {
   const { status, signal, stdout, stderr, error } = spawnSync(command, args, {
     encoding: 'latin1',
-    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', ...options.env },
+    // These emulators are scripts; children of the app have tests of their own.
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', UPORT_EXEC: 'none', ...options.env },
     timeout: 20_000,
     killSignal: 'SIGKILL',
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),

@@ -1,0 +1,394 @@
+/* Turning the exec of a guest's program into one of its emulator. Before the call only the path is
+ * changed: it is written below the stack pointer. The kernel copies arguments and environment as
+ * they are, whatever their number, so /proc/PID/cmdline is the program's own. Once the new image is
+ * there, and before its first instruction, the emulator's options are put in front of the arguments:
+ *
+ *   argc, argv[0] …, NULL, environment, NULL, auxiliary vector            as the kernel made it
+ *   argc, emulator, -0, argv[0], program, argv[1] …, NULL, …, strings     the same, further down
+ *
+ * No other thread can change what has been checked: the strings lie in the new image, and the path
+ * of the emulator is not the program's to change. */
+#include "exec-rewrite.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "compatible.h"
+#include "exec-filter.h"
+#include "memory.h"
+#include "message.h"
+#include "tracee-view.h"
+
+enum {
+  WORKING_DIRECTORY = -100, /* AT_FDCWD, of every CPU */
+  EMPTY_PATH = 0x1000,      /* AT_EMPTY_PATH */
+  CLOSE_ON_EXEC = 02000000, /* O_CLOEXEC, as fdinfo shows it */
+};
+
+static const char *own_descriptor(int descriptor) {
+  const char *folder = concatenate("/proc/", decimal((uint64_t)getpid()), "/fd/");
+  return concatenate(folder, decimal((uint64_t)descriptor), "");
+}
+
+bool is_host_program(const char *path) {
+  unsigned char head[HEAD_SIZE] = {0};
+  struct elf elf;
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (descriptor < 0) return false;
+  ssize_t size = read(descriptor, head, sizeof head);
+  close(descriptor);
+  return size > 0 && read_elf(head, (size_t)size, &elf) && is_host_cpu(elf.cpu);
+}
+
+void prepare_rewriter(struct rewriter *rewriter, const struct manifest *manifest) {
+  rewriter->manifest = manifest;
+  for (unsigned i = 0; i < manifest->emulator_count; i++) {
+    struct emulator_file *file = &rewriter->files[i];
+    struct stat status;
+    file->descriptor = -1;
+    const char *path = emulator_path(manifest, &manifest->emulators[i]);
+    if (!is_host_program(path)) {
+      debug("ptrace: ", path, ": is no program of this host's CPU", NULL);
+      continue;
+    }
+    file->descriptor = open(path, O_PATH | O_CLOEXEC);
+    if (file->descriptor < 0 || fstat(file->descriptor, &status) != 0) continue;
+    file->path = path;
+    file->device = status.st_dev;
+    file->inode = status.st_ino;
+    file->usable = true;
+  }
+}
+
+static const char *keep(struct rewrite *rewrite, const char *text) {
+  size_t size = strlen(text) + 1;
+  if (size > FRONT_TEXT_MAX - rewrite->text_used) return NULL;
+  char *copy = memcpy(rewrite->text + rewrite->text_used, text, size);
+  rewrite->text_used += size;
+  return copy;
+}
+
+/* NULL is argv[0]. */
+static bool put_front(struct rewrite *rewrite, const char *text) {
+  if (rewrite->front_count == FRONT_MAX) return false;
+  const char *copy = text ? keep(rewrite, text) : NULL;
+  if (text && !copy) return false;
+  rewrite->front[rewrite->front_count++] = copy;
+  return true;
+}
+
+/* Whether a descriptor of the process is closed by an exec. */
+static bool closes_on_exec(const struct tracee_view *view, const char *number) {
+  char text[256];
+  int info = open(concatenate(view->self, "fdinfo/", number), O_RDONLY | O_CLOEXEC);
+  if (info < 0) return true;
+  ssize_t size = read(info, text, sizeof text - 1);
+  close(info);
+  text[size > 0 ? size : 0] = '\0';
+  const char *flags = strstr(text, "flags:");
+  if (!flags) return true;
+  unsigned long value = 0;
+  for (flags += 6; *flags == '\t' || *flags == ' '; flags++) {}
+  for (; *flags >= '0' && *flags <= '7'; flags++) value = value * 8 + (unsigned long)(*flags - '0');
+  return (value & CLOSE_ON_EXEC) != 0;
+}
+
+/* The number at the end of /proc/self/fd/N and its like, or NULL. */
+static const char *descriptor_number(const char *path) {
+  const char *slash = strrchr(path, '/');
+  if (!slash || slash - path < 3 || strncmp(slash - 3, "/fd", 3) != 0) return NULL;
+  const char *digit = slash + 1;
+  if (!*digit) return NULL;
+  for (; *digit; digit++) {
+    if (*digit < '0' || *digit > '9') return NULL;
+  }
+  return slash + 1;
+}
+
+/* A name by which the emulator finds the program after the exec. */
+static const char *name_for_emulator(struct tracee_view *view, const char *given, bool plain,
+                                     struct rewrite *rewrite) {
+  if (plain && !is_own_link(given)) return given;
+  const char *number = descriptor_number(given);
+  /* Not every root has a /dev/fd. */
+  if (number && !closes_on_exec(view, number)) return concatenate("/proc/self/fd/", number, "");
+  const char *name = name_in_view(view);
+  if (name) return name;
+  /* Deleted, or never had a name: it stays open here. */
+  rewrite->held = open_in_view(view, given);
+  return rewrite->held < 0 ? NULL : own_descriptor(rewrite->held);
+}
+
+static const struct emulator_file *own_emulator(const struct rewriter *rewriter,
+                                                const struct tracee_view *view) {
+  for (unsigned i = 0; i < rewriter->manifest->emulator_count; i++) {
+    const struct emulator_file *file = &rewriter->files[i];
+    if (file->usable && file->device == view->status.st_dev && file->inode == view->status.st_ino) {
+      return file;
+    }
+  }
+  return NULL;
+}
+
+/* The path below the stack pointer, the registers changed. */
+static bool change_call(pid_t thread, int memory, const char *path, bool is_execveat,
+                        struct rewrite *rewrite) {
+  struct registers after = rewrite->before;
+  const struct abi *abi = after.abi;
+  size_t size = strlen(path) + 1;
+  uint64_t stack = get_register(&after, abi->stack);
+  if (size > sizeof rewrite->overwritten || stack < abi->red_zone + size + 64) return false;
+  rewrite->scratch = (stack - abi->red_zone - size) & ~(uint64_t)15;
+  rewrite->scratch_size = size;
+  if (read_memory(memory, rewrite->scratch, rewrite->overwritten, size) != size ||
+      !write_memory(memory, rewrite->scratch, path, size)) {
+    return false;
+  }
+  if (is_execveat) {
+    set_argument(&after, 1, rewrite->scratch);
+    set_argument(&after, 4, 0);
+  } else if (abi->first_hidden) {
+    /* execveat(what was the path, path, argv, environment, 0): an absolute path needs no folder. */
+    set_register(&after, abi->number, abi->execveat);
+    set_argument(&after, 3, get_argument(&after, 2));
+    set_argument(&after, 2, get_argument(&after, 1));
+    set_argument(&after, 1, rewrite->scratch);
+    set_argument(&after, 4, 0);
+  } else {
+    set_argument(&after, 0, rewrite->scratch);
+  }
+  if (write_registers(thread, &after)) return true;
+  write_memory(memory, rewrite->scratch, rewrite->overwritten, size);
+  return false;
+}
+
+/* What the emulator is to be told, and its path. */
+static const char *plan(struct rewriter *rewriter, struct tracee_view *view, const char *path,
+                        const char *given, uint64_t exe, int memory, struct rewrite *rewrite) {
+  static char no_name[1], exe_name[PATH_MAX];
+  static struct failure failure;
+  static struct target target;
+  char *argv[] = {no_name, NULL};
+  const struct view functions = {view, check_in_view, open_in_view};
+  bool plain = given == path;
+  int error = find_target_in(&functions, given, argv, &target, &failure);
+  /* An emulator's own /proc/self/exe stands for the program it runs. */
+  if (error == 0 && exe != 0 && target.scripts == 0 && own_emulator(rewriter, view) &&
+      strncmp(given, "/proc/", 6) == 0) {
+    if (!read_string(memory, exe, exe_name, sizeof exe_name)) return NULL;
+    given = exe_name;
+    plain = true;
+    end_view(view);
+    error = find_target_in(&functions, given, argv, &target, &failure);
+  }
+  if (error != 0 || target.kind != TARGET_ELF) return NULL;
+  const struct emulator *emulator = find_emulator(rewriter->manifest, &target.elf);
+  if (!emulator || is_host_cpu(target.elf.cpu)) return NULL;
+  const struct emulator_file *file = &rewriter->files[emulator - rewriter->manifest->emulators];
+  if (!file->usable || (is_compatible_cpu(target.elf.cpu) && kernel_runs(view->file, target.elf.cpu))) {
+    return NULL;
+  }
+  const char *program = target.scripts > 0 ? target.path
+                                           : name_for_emulator(view, given, plain, rewrite);
+  const char *absolute = name_in_view(view);
+  if (!program) return NULL;
+  const char *shown = *program == '-' ? concatenate("./", program, "") : program;
+
+  bool same_name = view->same_root && strncmp(file->path, "/proc/", 6) != 0;
+  const char *start = same_name ? file->path : own_descriptor(file->descriptor);
+  bool fits = put_front(rewrite, start);
+  for (unsigned i = 0; i < emulator->arg_count; i++) {
+    fits = put_front(rewrite, emulator->args[i]) && fits;
+  }
+  fits = put_front(rewrite, "-0") && fits;
+  fits = put_front(rewrite, target.scripts > 0 ? target.argv[0] : NULL) && fits;
+  fits = put_front(rewrite, shown) && fits;
+  for (unsigned i = 1; target.scripts > 0 && target.argv[i]; i++) {
+    fits = put_front(rewrite, target.argv[i]) && fits;
+  }
+  rewrite->exe = keep(rewrite, absolute ? absolute : shown);
+  if (!fits || !rewrite->exe) return NULL;
+  debug("ptrace: ", given, ": is for ", emulator->name, ", ", start, " runs it", NULL);
+  return start;
+}
+
+/* What execveat names, as the kernel gives it to the interpreter of a script; NULL when that is left
+ * to the kernel. */
+static const char *name_for_script(const struct registers *call, const char *path) {
+  int directory = (int)(uint32_t)get_argument(call, 0);
+  uint32_t flags = (uint32_t)get_argument(call, 4);
+  if ((flags & ~(uint32_t)EMPTY_PATH) != 0 || (*path == '\0' && flags == 0)) return NULL;
+  if (*path == '/' || directory == WORKING_DIRECTORY) return path;
+  const char *folder = concatenate("/dev/fd/", decimal((uint64_t)(unsigned)directory), "");
+  return *path ? concatenate(folder, "/", path) : folder;
+}
+
+bool rewrite_exec(struct rewriter *rewriter, pid_t thread, bool is_execveat, uint64_t exe,
+                  struct rewrite *rewrite) {
+  static char path[PATH_MAX];
+  struct tracee_view view;
+  rewrite->front_count = 0;
+  rewrite->text_used = 0;
+  rewrite->held = -1;
+  if (!read_call(thread, &rewrite->before)) return false;
+  int memory = open_memory(thread);
+  if (memory < 0) return false;
+  bool done = false;
+  unsigned path_argument = is_execveat ? 1 : 0;
+  if (read_string(memory, get_argument(&rewrite->before, path_argument), path, sizeof path)) {
+    const char *given = is_execveat ? name_for_script(&rewrite->before, path) : path;
+    if (given && *given != '\0') {
+      start_view(&view, thread);
+      const char *start = plan(rewriter, &view, path, given, exe, memory, rewrite);
+      done = start && change_call(thread, memory, start, is_execveat, rewrite);
+      end_view(&view);
+    }
+  }
+  close(memory);
+  if (!done && rewrite->held >= 0) {
+    close(rewrite->held);
+    rewrite->held = -1;
+  }
+  return done;
+}
+
+void undo_rewrite(pid_t thread, const struct rewrite *rewrite) {
+  struct registers now;
+  int memory = open_memory(thread);
+  if (memory >= 0) {
+    write_memory(memory, rewrite->scratch, rewrite->overwritten, rewrite->scratch_size);
+    close(memory);
+  }
+  if (!read_registers(thread, &now) || now.abi != rewrite->before.abi) return;
+  const struct abi *abi = now.abi;
+  for (unsigned i = 0; i < ABI_ARGS; i++) {
+    if (abi->args[i] == abi->result) continue;
+    set_register(&now, abi->args[i], get_register(&rewrite->before, abi->args[i]));
+  }
+  if (abi->first_hidden) {
+    set_register(&now, abi->number, get_register(&rewrite->before, abi->number));
+  }
+  write_registers(thread, &now);
+}
+
+/* The pointers that the kernel put on the new stack. */
+struct block {
+  unsigned char *bytes;
+  size_t capacity; /* in bytes, of the mapping */
+  size_t words;
+  uint8_t word; /* bytes of each */
+};
+
+static uint64_t get_word(const struct block *block, size_t index) {
+  uint32_t half;
+  uint64_t whole;
+  if (block->word == 4) {
+    memcpy(&half, block->bytes + index * 4, sizeof half);
+    return half;
+  }
+  memcpy(&whole, block->bytes + index * 8, sizeof whole);
+  return whole;
+}
+
+static void put_word(unsigned char *bytes, uint8_t word, size_t index, uint64_t value) {
+  uint32_t half = (uint32_t)value;
+  if (word == 4) {
+    memcpy(bytes + index * 4, &half, sizeof half);
+  } else {
+    memcpy(bytes + index * 8, &value, sizeof value);
+  }
+}
+
+/* Reads from the stack pointer to the end of the auxiliary vector. */
+static bool read_block(int memory, uint64_t stack, uint8_t word, struct block *block) {
+  enum { STEP = 32 * 1024 };
+  size_t words = 0, used = 0;
+  enum { ARGUMENTS, ENVIRONMENT, AUXILIARY } in = ARGUMENTS;
+  *block = (struct block){.word = word};
+  for (size_t index = 1;; index += in == AUXILIARY ? 2 : 1) {
+    while ((index + 2) * word > words * word) {
+      if (used + STEP > block->capacity) {
+        size_t capacity = block->capacity ? 2 * block->capacity : 2 * STEP;
+        void *larger = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (larger == MAP_FAILED) return false;
+        if (block->bytes) {
+          memcpy(larger, block->bytes, used);
+          munmap(block->bytes, block->capacity);
+        }
+        block->bytes = larger;
+        block->capacity = capacity;
+      }
+      size_t got = read_memory(memory, stack + used, block->bytes + used, STEP);
+      used += got;
+      if (used / word == words) return false;
+      words = used / word;
+    }
+    if (get_word(block, index) != 0) continue;
+    if (in == AUXILIARY) {
+      block->words = index + 2;
+      return true;
+    }
+    in++;
+    if (in == AUXILIARY) index--;
+  }
+}
+
+static uint64_t move_block(int memory, uint64_t stack, const struct block *block,
+                           const struct rewrite *rewrite, uint64_t *new_stack) {
+  uint8_t word = block->word;
+  size_t strings = strlen(rewrite->exe) + 1;
+  for (unsigned i = 0; i < rewrite->front_count; i++) {
+    if (rewrite->front[i]) strings += strlen(rewrite->front[i]) + 1;
+  }
+  /* Before Linux 5.18 there may be no argv[0]. */
+  size_t dropped = get_word(block, 0) > 0 ? 1 : 0;
+  size_t more = rewrite->front_count - dropped;
+  size_t size = (block->words + more) * word;
+  uint64_t at = (stack - more * word - strings) & ~(uint64_t)15;
+  size_t all = (size_t)(stack + block->words * word - at);
+  unsigned char *bytes = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (bytes == MAP_FAILED) return 0;
+  size_t used = size;
+  put_word(bytes, word, 0, get_word(block, 0) + more);
+  for (unsigned i = 0; i < rewrite->front_count; i++) {
+    const char *text = rewrite->front[i];
+    uint64_t first = dropped ? get_word(block, 1) : at + size + strings - 1;
+    put_word(bytes, word, 1 + i, text ? at + used : first);
+    if (text) {
+      memcpy(bytes + used, text, strlen(text) + 1);
+      used += strlen(text) + 1;
+    }
+  }
+  uint64_t exe = at + used;
+  memcpy(bytes + used, rewrite->exe, strlen(rewrite->exe) + 1);
+  memcpy(bytes + (1 + rewrite->front_count) * word, block->bytes + (1 + dropped) * word,
+         (block->words - 1 - dropped) * word);
+  bool written = write_memory(memory, at, bytes, all);
+  munmap(bytes, all);
+  *new_stack = at;
+  return written ? exe : 0;
+}
+
+uint64_t finish_rewrite(pid_t process, const struct rewrite *rewrite) {
+  struct registers registers;
+  struct block block = {0};
+  uint64_t exe = 0, stack = 0;
+  int memory = open_memory(process);
+  if (memory < 0) return 0;
+  if (read_registers(process, &registers) &&
+      read_block(memory, get_register(&registers, registers.abi->stack), registers.abi->word,
+                 &block)) {
+    exe = move_block(memory, get_register(&registers, registers.abi->stack), &block, rewrite, &stack);
+    set_register(&registers, registers.abi->stack, stack);
+    if (exe != 0 && !write_registers(process, &registers)) exe = 0;
+  }
+  if (block.bytes) munmap(block.bytes, block.capacity);
+  close(memory);
+  return exe;
+}

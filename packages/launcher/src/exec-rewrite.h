@@ -1,0 +1,59 @@
+/* Turning the exec of a guest's program into one of its emulator, in a process that is stopped. */
+#ifndef UPORT_EXEC_REWRITE_H
+#define UPORT_EXEC_REWRITE_H
+
+#include <sys/types.h>
+
+#include "manifest.h"
+#include "tracee.h"
+
+enum { FRONT_MAX = EMULATOR_ARGS_MAX + 16, FRONT_TEXT_MAX = 48 * 1024 };
+
+/* An exec that was rewritten and has not happened yet. Lives from one stop to another. */
+struct rewrite {
+  struct rewrite *next; /* among those that are free */
+  struct registers before;
+  uint64_t scratch;     /* where the path was put */
+  size_t scratch_size;
+  char overwritten[4096];
+  /* What takes the place of argv[0]; NULL stands for argv[0] itself. */
+  const char *front[FRONT_MAX];
+  unsigned front_count;
+  const char *exe;      /* the program's absolute name */
+  int held;             /* a descriptor of the program that the process opens through this one, or -1 */
+  char text[FRONT_TEXT_MAX];
+  size_t text_used;
+};
+
+struct emulator_file {
+  const char *path;     /* absolute */
+  int descriptor;       /* O_PATH */
+  dev_t device;
+  ino_t inode;
+  bool usable;
+};
+
+struct rewriter {
+  const struct manifest *manifest;
+  struct emulator_file files[EMULATORS_MAX];
+};
+
+/* Whether a file is a program of the host's own CPU, as an emulator has to be here. */
+bool is_host_program(const char *path);
+
+/* Opens the emulators; those that this host cannot start are left out. */
+void prepare_rewriter(struct rewriter *rewriter, const struct manifest *manifest);
+
+/* At a stop before an execve or execveat. `exe` is where the process's own program's name lies in its
+ * memory, 0 where it is none of the rewritten ones. Returns whether the call was rewritten. */
+bool rewrite_exec(struct rewriter *rewriter, pid_t thread, bool is_execveat, uint64_t exe,
+                  struct rewrite *rewrite);
+
+/* At the stop after a rewritten call has failed. */
+void undo_rewrite(pid_t thread, const struct rewrite *rewrite);
+
+/* At the stop after the exec: the emulator gets its arguments. Returns where the program's name lies
+ * now, or 0 when the process cannot go on. */
+uint64_t finish_rewrite(pid_t process, const struct rewrite *rewrite);
+
+#endif
