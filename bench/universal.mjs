@@ -49,16 +49,24 @@ try {
     ...['--emit', 'universal', '--name', 'sliced', '--host', 'amd64'],
     ...['--slice', `amd64=${path.join(folder, 'native')}`],
   );
+  const stock = ['--emulator-preparation', 'none', '--name', 'stock', '--host', 'amd64'];
+  build('--emit', 'universal', ...stock);
+  build('--emit', 'universal', '--per-host', ...stock);
   const store = await Store.open();
   const here = plan.hosts.find(({ host }) => host === 'x86_64');
-  const emulator = path.join(folder, 'qemu');
-  writeFileSync(emulator, readFileSync(store.pathOf(here.emulator.digest)), { mode: 0o755 });
+  const { digest, preparedFrom = digest } = here.emulator;
+  for (const [name, file] of Object.entries({ qemu: preparedFrom, prepared: digest })) {
+    writeFileSync(path.join(folder, name), readFileSync(store.pathOf(file)), { mode: 0o755 });
+  }
 
   const at = (name) => `'${path.join(folder, name)}'`;
   const ways = {
     direct: `${at('qemu')} ${at('hello')}`,
+    'direct, prepared': `${at('prepared')} ${at('hello')}`,
     universal: at('universal'),
+    'universal, stock': at('stock'),
     'single-host': at('single-x86_64'),
+    'single-host, stock': at('stock-x86_64'),
     'native slice': at('sliced'),
     'sh -c exec native': `sh -c 'exec "$0"' ${at('native')}`,
   };
@@ -69,24 +77,34 @@ try {
   ).slice(1);
   const ratio = (way, to) => median(rounds.map((round) => round[way] / round[to]));
   for (const way of Object.keys(ways)) {
-    console.log(`${way.padEnd(18)} ${(median(rounds.map((r) => r[way])) / 1000).toFixed(2)} ms`);
+    console.log(`${way.padEnd(20)} ${(median(rounds.map((r) => r[way])) / 1000).toFixed(2)} ms`);
   }
-  console.log(`universal / direct          ${ratio('universal', 'direct').toFixed(3)}`);
-  console.log(`single-host / direct        ${ratio('single-host', 'direct').toFixed(3)}`);
+  // The emulator as its source has it, and the same with its relocations applied (docs/emulators.md).
+  for (const way of ['universal', 'universal, stock', 'single-host', 'single-host, stock']) {
+    for (const to of ['direct', 'direct, prepared']) {
+      console.log(`${`${way} / ${to}`.padEnd(40)} ${ratio(way, to).toFixed(3)}`);
+    }
+  }
   const over = median(rounds.map((r) => r['native slice'] - r['sh -c exec native'])) / 1000;
   console.log(`native slice - sh -c exec   ${over.toFixed(2)} ms`);
   console.log(`cold start - direct         ${((cold - coldDirect) / 1000).toFixed(1)} ms`);
 
-  const emulators = plan.hosts.flatMap(({ emulator: pin }) => (pin ? [pin.digest] : []));
-  let sum = statSync(path.join(folder, 'hello')).size;
-  for (const digest of emulators) {
-    const zstd = spawnSync('zstd', ['-19', '-c', store.pathOf(digest)], { maxBuffer: 1 << 28 });
-    sum += zstd.stdout.length;
-  }
   const size = statSync(path.join(folder, 'universal')).size;
-  console.log(
-    `size / (emulators under zstd -19 + payload)  ${(size / sum).toFixed(4)}  (${size} bytes)`,
-  );
+  const program = statSync(path.join(folder, 'hello')).size;
+  const pins = plan.hosts.flatMap(({ emulator: pin }) => (pin ? [pin] : []));
+  const sums = {
+    'emulators from their source': pins.map((pin) => pin.preparedFrom ?? pin.digest),
+    'emulators as they are inside': pins.map((pin) => pin.digest),
+  };
+  for (const [what, digests] of Object.entries(sums)) {
+    let sum = program;
+    for (const digest of digests) {
+      const zstd = spawnSync('zstd', ['-19', '-c', store.pathOf(digest)], { maxBuffer: 1 << 28 });
+      sum += zstd.stdout.length;
+    }
+    console.log(`size / (${what} under zstd -19 + payload)  ${(size / sum).toFixed(4)}`);
+  }
+  console.log(`size  ${size} bytes`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,5 +1,11 @@
 import { Flags } from '@oclif/core';
-import { type Arch, type EmulatorProvider, parseArch, parseEmulatorProvider } from '@uport/core';
+import {
+  type Arch,
+  type EmulatorProvider,
+  parseArch,
+  parseEmulatorProvider,
+  parseStockProvider,
+} from '@uport/core';
 
 /** `--host amd64,arm64`, repeatable. */
 export const hostFlag = Flags.custom<Arch>({
@@ -21,6 +27,26 @@ export const emulatorsFlag = Flags.custom<EmulatorProvider>({
   multipleNonGreedy: true,
   parse: async (spec) => parseEmulatorProvider(spec),
 });
+
+/** `--emulator-preparation none` */
+export const preparationFlag = Flags.custom<'proven' | 'none'>({
+  summary:
+    'Make emulators start faster where that is proven to work, or take them as they are. Default: proven.',
+  options: ['proven', 'none'],
+  helpValue: 'proven|none',
+});
+
+/** The sources of emulators that the two flags ask for; none for the default. */
+export function providersOf(flags: {
+  readonly emulators?: readonly EmulatorProvider[] | undefined;
+  readonly 'emulator-preparation'?: string | undefined;
+}): { readonly providers?: readonly EmulatorProvider[] } {
+  if (flags['emulator-preparation'] !== 'none') {
+    return flags.emulators ? { providers: flags.emulators } : {};
+  }
+  const names = flags.emulators?.map((provider) => provider.name) ?? ['debian'];
+  return { providers: names.map(parseStockProvider) };
+}
 
 /** How a registry is talked to. */
 export const pushFlags = {

@@ -25,7 +25,13 @@ import { librariesOf, libraryFlags } from '../library-flags.ts';
 import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
 import { pairOf, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
-import { emulatorsFlag, hostFlag, pushFlags } from '../shared-flags.ts';
+import {
+  emulatorsFlag,
+  hostFlag,
+  preparationFlag,
+  providersOf,
+  pushFlags,
+} from '../shared-flags.ts';
 
 export default class Build extends BaseCommand {
   static override summary = 'Make artifacts that run on every CPU from a program for one CPU.';
@@ -77,6 +83,7 @@ export default class Build extends BaseCommand {
     }),
     emulators: emulatorsFlag(),
     ...libraryFlags,
+    'emulator-preparation': preparationFlag(),
     'compression-level': Flags.integer({
       summary: 'How hard to compress: gzip 1 to 9, zstd 1 to 19. Default: what fits the artifact.',
       min: 1,
@@ -148,8 +155,8 @@ export default class Build extends BaseCommand {
       ...(flags.name !== undefined && { name: flags.name }),
       ...(flags.host && { hosts: flags.host }),
       ...(flags.slice && { slices: slices(flags.slice) }),
-      ...(flags.emulators && { providers: flags.emulators }),
       ...(shim && { shim }),
+      ...providersOf(flags),
       image: imageSettings(flags),
       guest: guestOptions(flags),
       ...librariesOf(flags),
@@ -224,7 +231,7 @@ export default class Build extends BaseCommand {
       ...(flags.host && { hosts: flags.host }),
       ...(shim && { shim }),
       ...(flags['from-platform'] && { fromPlatform: flags['from-platform'] }),
-      ...(flags.emulators && { providers: flags.emulators }),
+      ...providersOf(flags),
       tags: flags.tag,
       push: flags.push ?? [],
       insecure: flags.insecure,

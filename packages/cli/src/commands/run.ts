@@ -11,7 +11,7 @@ import {
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 import { handOver, inheritedEnvironment } from '../hand-over.ts';
-import { emulatorsFlag } from '../shared-flags.ts';
+import { emulatorsFlag, preparationFlag, providersOf } from '../shared-flags.ts';
 import { splitCommandLine } from '../split-command-line.ts';
 
 export default class Run extends BaseCommand {
@@ -52,6 +52,7 @@ export default class Run extends BaseCommand {
       summary: "Use the emulator even for this machine's own CPU.",
     }),
     emulators: emulatorsFlag(),
+    'emulator-preparation': preparationFlag(),
     gdb: Flags.integer({
       char: 'g',
       summary: 'Wait for GDB on this port before the program starts.',
@@ -104,7 +105,7 @@ export default class Run extends BaseCommand {
       : await planRun({
           ...common,
           file,
-          ...(flags.emulators && { providers: flags.emulators }),
+          ...providersOf(flags),
           warn: this.tell,
           ...(flags['host-arch'] && { hostArch: flags['host-arch'] }),
           emulatorArgs: [

@@ -59,6 +59,8 @@ export interface PinnedEmulator extends PinnedFile {
   /** The emulator's own version, such as `11.1.2`. */
   readonly version: string;
   readonly origin: EmulatorOrigin;
+  /** The file as its origin has it, when this one was made from it to start faster. */
+  readonly preparedFrom?: Digest;
 }
 
 /** A file for one host, and the file of the payload whose place it takes there. */

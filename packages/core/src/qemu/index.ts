@@ -5,4 +5,5 @@ export {
   PROVIDER_KINDS,
   type ProviderKind,
   parseEmulatorProvider,
+  parseStockProvider,
 } from './providers.ts';

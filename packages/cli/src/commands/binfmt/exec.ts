@@ -3,7 +3,7 @@ import { type BinfmtSubject, parseBinfmtSubject, planPrivateBinfmt, Store } from
 import { BaseCommand } from '../../base-command.ts';
 import { subjectList } from '../../binfmt-flags.ts';
 import { handOver, inheritedEnvironment } from '../../hand-over.ts';
-import { emulatorsFlag } from '../../shared-flags.ts';
+import { emulatorsFlag, preparationFlag, providersOf } from '../../shared-flags.ts';
 import { splitCommandLine } from '../../split-command-line.ts';
 
 export default class BinfmtExec extends BaseCommand {
@@ -39,6 +39,7 @@ export default class BinfmtExec extends BaseCommand {
       parse: async (name) => parseBinfmtSubject(name),
     })(),
     emulators: emulatorsFlag(),
+    'emulator-preparation': preparationFlag(),
   };
 
   async run(): Promise<void> {
@@ -49,7 +50,7 @@ export default class BinfmtExec extends BaseCommand {
     handOver(
       await planPrivateBinfmt({
         ...(subjects && { subjects }),
-        ...(flags.emulators && { providers: flags.emulators }),
+        ...providersOf(flags),
         command: [command, ...program],
         env: inheritedEnvironment(),
         uid: process.getuid?.() ?? 0,

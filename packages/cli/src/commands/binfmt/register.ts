@@ -1,7 +1,7 @@
 import { registerBinfmt, Store } from '@uport/core';
 import { BaseCommand } from '../../base-command.ts';
 import { prefixFlag, subjectArgs, subjectList } from '../../binfmt-flags.ts';
-import { emulatorsFlag } from '../../shared-flags.ts';
+import { emulatorsFlag, preparationFlag, providersOf } from '../../shared-flags.ts';
 
 export default class BinfmtRegister extends BaseCommand {
   static override summary =
@@ -18,7 +18,11 @@ export default class BinfmtRegister extends BaseCommand {
 
   static override args = subjectArgs();
 
-  static override flags = { prefix: prefixFlag(), emulators: emulatorsFlag() };
+  static override flags = {
+    prefix: prefixFlag(),
+    emulators: emulatorsFlag(),
+    'emulator-preparation': preparationFlag(),
+  };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(BinfmtRegister);
@@ -26,7 +30,7 @@ export default class BinfmtRegister extends BaseCommand {
     const registrations = await registerBinfmt({
       ...(subjects && { subjects }),
       ...(flags.prefix !== undefined && { prefix: flags.prefix }),
-      ...(flags.emulators && { providers: flags.emulators }),
+      ...providersOf(flags),
       store: await Store.open(),
       progress: this.progress,
       signal: this.signal,

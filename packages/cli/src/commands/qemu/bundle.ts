@@ -2,7 +2,7 @@ import { Flags } from '@oclif/core';
 import { type Arch, bundleQemu, parseArch } from '@uport/core';
 import { BaseCommand } from '../../base-command.ts';
 import { humanSize } from '../../progress-bar.ts';
-import { emulatorsFlag, hostFlag } from '../../shared-flags.ts';
+import { emulatorsFlag, hostFlag, preparationFlag, providersOf } from '../../shared-flags.ts';
 
 export default class QemuBundle extends BaseCommand {
   static override summary = "Make one file that runs a guest CPU's programs on every host.";
@@ -28,6 +28,7 @@ export default class QemuBundle extends BaseCommand {
     }),
     host: hostFlag(),
     emulators: emulatorsFlag(),
+    'emulator-preparation': preparationFlag(),
     'compression-level': Flags.integer({
       summary: 'How hard to compress, 1 to 19.',
       min: 1,
@@ -42,7 +43,7 @@ export default class QemuBundle extends BaseCommand {
       guest: flags.guest,
       file: flags.out ?? `qemu-${flags.guest.name}`,
       ...(flags.host && { hosts: flags.host }),
-      ...(flags.emulators && { providers: flags.emulators }),
+      ...providersOf(flags),
       ...(flags['compression-level'] !== undefined && { level: flags['compression-level'] }),
       progress: this.progress,
       signal: this.signal,
