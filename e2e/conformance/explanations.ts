@@ -84,11 +84,6 @@ export const EXPLANATIONS: readonly Explanation[] = [
     ways: EMULATED,
   },
   {
-    why: "QEMU makes up `/proc/cpuinfo` for some CPUs only; for others the program sees the host's.",
-    behaviours: ["/proc/cpuinfo is of the guest's CPU"],
-    ways: EMULATED,
-  },
-  {
     why: 'QEMU keeps RLIMIT_STACK, RLIMIT_DATA and RLIMIT_AS of the guest away from itself, and so from its children.',
     behaviours: ['cwd, umask, limits and nice value across exec'],
     ways: EMULATED,
