@@ -100,11 +100,11 @@ const FIRST_PROCESS: Part = {
     entered(machine, way, [
       ...launcherOf(way),
       ...['/suite/tool', 'orphans', String(orphansOn(machine))],
-      ...['wait-for-process-1', '/suite/tool'],
+      ...['zombies', '/suite/tool'],
     ]),
   read: ({ status, stdout, stderr }) => {
     const output = `${stdout}${stderr}`;
-    const good = status === 0 && output === 'done\n0 others\n';
+    const good = status === 0 && output === 'done\n0 zombies\n';
     return [[ORPHANS_REAPED, good ? '' : `status ${status}, printed ${output.trim()}`]];
   },
 };

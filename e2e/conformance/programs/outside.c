@@ -314,6 +314,7 @@ int main(int argc, char **argv) {
   if (count < 0 || count > argc - 4) return 2;
   orphan_count = atoi(argv[2]);
   prefix = argv + 4 + count;
+  terminal_shell = SHELL;
   char **names = calloc((size_t)count + 1, sizeof *names);
   for (int i = 0; i < count; i++) names[i] = argv[4 + i];
   run_checks(behaviours, sizeof behaviours / sizeof *behaviours, atoi(argv[1]), names);

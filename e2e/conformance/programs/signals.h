@@ -309,6 +309,9 @@ static const char *signals_broken_pipe(void) {
   return prints(ran, "y\n");
 }
 
+/* What runs the scripts on a terminal. */
+static const char *terminal_shell = GUEST_SHELL;
+
 /* A session with a terminal of its own: the check runs in it as the session's leader. */
 static const char *on_terminal(const char *(*check)(int master, pid_t child), const char *script) {
   int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -328,7 +331,7 @@ static const char *on_terminal(const char *(*check)(int master, pid_t child), co
     dup2(slave, 0), dup2(slave, 1), dup2(slave, 2);
     if (slave > 2) close(slave);
     char *argv[] = {"sh", "-c", (char *)script, NULL};
-    execv(GUEST_SHELL, argv);
+    execv(terminal_shell, argv);
     _exit(97);
   }
   const char *fault = check(master, child);

@@ -134,12 +134,18 @@ static void leave_orphans(int count) {
   }
 }
 
-static int other_processes(void) {
+static int zombies(void) {
   int count = 0;
   DIR *folder = opendir("/proc");
   for (struct dirent *entry; folder && (entry = readdir(folder));) {
-    int process = atoi(entry->d_name);
-    if (process > 1 && process != getpid()) count++;
+    char path[300], line[300];
+    if (atoi(entry->d_name) < 1) continue;
+    snprintf(path, sizeof path, "/proc/%.200s/stat", entry->d_name);
+    FILE *file = fopen(path, "r");
+    if (!file) continue;
+    char *state = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+    if (state && strncmp(state, ") Z", 3) == 0) count++;
+    fclose(file);
   }
   if (folder) closedir(folder);
   return count;
@@ -267,11 +273,11 @@ int main(int argc, char **argv) {
       fflush(stdout);
       execv(rest[2], then);
     }
-  } else if (strcmp(what, "wait-for-process-1") == 0) {
-    /* Until nothing but process 1 and this one is there, for ten seconds at most. */
-    int others = -1;
-    for (int i = 0; i < 1000 && others != 0; i++, usleep(10000)) others = other_processes();
-    printf("%d others\n", others);
+  } else if (strcmp(what, "zombies") == 0) {
+    /* Until there are none, for ten seconds at most. */
+    int count = -1;
+    for (int i = 0; i < 1000 && count != 0; i++, usleep(10000)) count = zombies();
+    printf("%d zombies\n", count);
   } else if (strcmp(what, "daemon") == 0) {
     /* Lives on when its parent is gone, and writes a file then. */
     if (fork() == 0) {

@@ -6,6 +6,7 @@ export * from './binfmt/index.ts';
 export * from './build.ts';
 export * from './closure/index.ts';
 export * from './debian/index.ts';
+export * from './doctor/index.ts';
 export * from './emitters/emitter.ts';
 export * from './emitters/index.ts';
 export * from './image/index.ts';
