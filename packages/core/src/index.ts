@@ -49,3 +49,4 @@ export { planRunLayout, type RunLayoutOptions } from './run/plan-run-layout.ts';
 export * from './store/index.ts';
 export { systemError } from './system-error.ts';
 export { type UniversalFault, validateUniversal } from './universal/validate-universal.ts';
+export * from './verify/index.ts';

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
@@ -6,6 +5,7 @@ import { digestHex } from '../model/digest.ts';
 import type { RuntimeView } from '../oci/documents.ts';
 import { readLayout } from '../oci/layout.ts';
 import { findImage, unpackPlatform } from '../oci/unpack.ts';
+import { enterRoot, findUnshare, imageEnvironment } from './enter-root.ts';
 import { hostArch } from './host-arch.ts';
 import type { RunCommand, RunContext } from './plan-run.ts';
 import { runFolder } from './run-folder.ts';
@@ -22,8 +22,6 @@ export interface RunLayoutOptions extends Omit<RunContext, 'providers'> {
   /** Uid of the caller: root enters with chroot, others in a user namespace. */
   readonly uid: number;
 }
-
-const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * How to run an image of this machine's platform without a container engine: unpacked once into the
@@ -60,23 +58,15 @@ export async function planRunLayout(options: RunLayoutOptions): Promise<RunComma
       await mkdir(path.join(rootfs, 'proc'), { recursive: true });
     },
   );
-  const namespaces = options.uid === 0 ? [] : ['--user', '--map-root-user'];
-  const proc = ['--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  const withProc = spawnSync(unshare, [...namespaces, ...proc, 'true']).status === 0;
-  return {
-    program: unshare,
-    argv: [
-      unshare,
-      ...namespaces,
-      ...(withProc ? proc : []),
-      `--root=${path.join(root, 'rootfs')}`,
-      `--wd=${runtime?.workdir || '/'}`,
-      ...userOf(runtime, options.uid),
-      '--',
-      ...command,
-    ],
-    env: environmentOf(runtime, options),
-  };
+  const argv = enterRoot({
+    unshare,
+    root: path.join(root, 'rootfs'),
+    workdir: runtime?.workdir || '/',
+    user: runtime?.user ?? '',
+    uid: options.uid,
+    command,
+  });
+  return { program: unshare, argv, env: environmentOf(runtime, options) };
 }
 
 function commandOf(
@@ -96,41 +86,12 @@ function commandOf(
   });
 }
 
-/** Numeric users only: names would need the image's own passwd file. In a user namespace there is but one. */
-function userOf(runtime: RuntimeView | undefined, uid: number): readonly string[] {
-  const [user, group] = (runtime?.user ?? '').split(':');
-  if (uid !== 0 || !user || !/^\d+$/.test(user)) return [];
-  return [`--setgid=${group && /^\d+$/.test(group) ? group : user}`, `--setuid=${user}`];
-}
-
 function environmentOf(
   runtime: RuntimeView | undefined,
   options: RunLayoutOptions,
 ): Record<string, string> {
-  const { TERM } = options.env;
-  const pairs = [DEFAULT_PATH, ...(TERM ? [`TERM=${TERM}`] : []), ...(runtime?.env ?? [])];
-  const env: Record<string, string> = {};
-  for (const pair of pairs) {
-    const equals = pair.indexOf('=');
-    if (equals > 0) env[pair.slice(0, equals)] = pair.slice(equals + 1);
-  }
+  const env = imageEnvironment(runtime?.env ?? [], options.env);
   if (options.debug) env.UPORT_DEBUG = '1';
   if (options.forceEmulation) env.UPORT_PREFER = 'emulated';
   return { ...env, ...options.ownEnv };
-}
-
-function findUnshare(env: Readonly<Record<string, string>>): string {
-  const folders = [...(env.PATH ?? '').split(':'), '/usr/bin', '/bin'];
-  for (const folder of folders) {
-    if (!folder.startsWith('/')) continue;
-    const file = path.join(folder, 'unshare');
-    const { status, stdout } = spawnSync(file, ['--help'], { encoding: 'utf8' });
-    if (status === 0 && stdout.includes('--root')) return file;
-  }
-  throw new UportError({
-    code: 'UPORT_NO_UNSHARE',
-    category: 'environment',
-    message: "util-linux's unshare is not there",
-    hint: 'install util-linux, or run the image with a container engine',
-  });
 }

@@ -1,0 +1,129 @@
+import { chmod, copyFile, mkdir, realpath, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { compile, emulatorFolder, missingToolchains } from '@uport/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
+import { missingTools, named } from './support/tools.ts';
+import { start, uport } from './support/uport.ts';
+
+const missing =
+  missingToolchains('riscv64', 'aarch64', 'x86_64') ?? missingTools('unshare', 'mount');
+
+const SOURCES = {
+  app: `#include <stdio.h>
+int main(int argc, char **argv) { return printf("hello %s\\n", argv[argc - 1]) < 0 ? 1 : 3; }`,
+  broken: 'int main(void) { return *(volatile int *)16; }',
+  library: 'int answer(void) { return 3; }',
+  needing: `#include <stdio.h>
+int answer(void);
+int main(int argc, char **argv) { printf("hello %s\\n", argv[argc - 1]); return answer(); }`,
+};
+
+const HOSTS = ['--host', 'amd64,arm64,riscv64,s390x'];
+
+interface Verdict {
+  readonly host: string;
+  readonly way: string;
+  readonly runs: string;
+  readonly status: number;
+  readonly fault: string | null;
+}
+
+describe.skipIf(missing)(named('uport verify', missing), () => {
+  let folder: string;
+  let emulators: readonly string[];
+  const at = (...parts: readonly string[]) => path.join(folder, ...parts);
+
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+    const found = await emulatorFolder(
+      ['aarch64', 'riscv64', 's390x', 'x86_64'],
+      AbortSignal.timeout(200_000),
+    );
+    emulators = ['--emulators', `dir:${found}`];
+    for (const [name, text] of Object.entries(SOURCES)) await writeFile(at(`${name}.c`), text);
+    // The app travels with a loader and a C library of the CPU whose native build needs more.
+    await mkdir(at('vendor/bin'), { recursive: true });
+    await mkdir(at('vendor/lib'));
+    await copyFile(await compile(at('app.c'), 'riscv64'), at('vendor/bin/app'));
+    await chmod(at('vendor/bin/app'), 0o755);
+    const libraries = '/usr/aarch64-linux-gnu/lib';
+    for (const name of ['ld-linux-aarch64.so.1', 'libc.so.6']) {
+      await copyFile(await realpath(path.join(libraries, name)), at('vendor/lib', name));
+      await chmod(at('vendor/lib', name), 0o755);
+    }
+    const gcc = (...args: readonly string[]) =>
+      start('aarch64-linux-gnu-gcc', args, { cwd: folder });
+    const library = ['-shared', '-fPIC', '-Wl,-soname,libanswer.so.7', '-o', 'libanswer.so'];
+    const inside = '-Wl,-rpath,/app/lib,--dynamic-linker=/app/lib/ld-linux-aarch64.so.1';
+    expect(await gcc(...library, 'library.c')).toMatchObject({ status: 0 });
+    expect(await gcc('-o', 'needing', 'needing.c', 'libanswer.so', inside)).toMatchObject({
+      status: 0,
+    });
+  }, 240_000);
+  afterAll(() => removeFolder(folder));
+
+  async function build(name: string, input: string, ...flags: readonly string[]) {
+    const common = ['-o', at(name), '--name', 'app', ...HOSTS, '--compression-level', '1'];
+    const made = await uport(['build', input, ...common, ...emulators, ...flags]);
+    expect(made).toMatchObject({ status: 0 });
+  }
+
+  async function verify(...args: readonly string[]) {
+    const finished = await uport(['verify', '--json', ...emulators, ...args]);
+    const { hosts } = JSON.parse(finished.stdout) as { hosts: readonly Verdict[] };
+    const faults = Object.fromEntries(
+      hosts.flatMap(({ host, fault }) => (fault === null ? [] : [[host, fault]])),
+    );
+    return { status: finished.status, hosts, faults };
+  }
+
+  test('finds a broken slice of a universal, FatELF and Nix file, on its host alone', async () => {
+    const slice = `arm64=${await compile(at('broken.c'), 'aarch64')}`;
+    const emit = ['universal', 'fatelf', 'nix'].flatMap((each) => ['--emit', each]);
+    await build('broken', at('vendor/bin/app'), ...emit, '--slice', slice);
+    const all = await verify(at('broken/app'), '--', 'you');
+    expect(all.status).toBe(6);
+    expect(all.hosts.map(({ host, runs, status }) => [host, runs, status])).toEqual(
+      expect.arrayContaining([
+        ['x86_64', 'qemu-riscv64', 3],
+        ['aarch64', 'native build', 139],
+        ['riscv64', 'directly', 3],
+        ['s390x', 'qemu-riscv64', 3],
+      ]),
+    );
+    expect(Object.keys(all.faults)).toEqual(['aarch64']);
+    expect(all.faults.aarch64).toMatch(/^status 139 \(SIGSEGV\) instead of 3/);
+    for (const artifact of ['broken/app.fatelf', 'broken/nix']) {
+      const expected = ['--hosts', 'arm64,s390x', '--expect-status', '3'];
+      const some = await verify(at(artifact), ...expected, '--', 'you');
+      expect([artifact, Object.keys(some.faults)]).toEqual([artifact, ['aarch64']]);
+    }
+  });
+
+  test('finds a library that an image lacks, on its host alone', async () => {
+    const slice = ['--slice', `arm64=${at('needing')}`, '--entrypoint', 'bin/app'];
+    await build('lacking', at('vendor'), '--emit', 'oci', ...slice);
+    const { status, faults } = await verify(at('lacking/oci'), '--', 'you');
+    expect(status).toBe(6);
+    expect(faults).toEqual({
+      aarch64: 'status 127 instead of 3: the library libanswer.so.7 is missing',
+    });
+  });
+
+  test('compares with what is given', async () => {
+    await writeFile(at('right'), 'hello you\n');
+    await writeFile(at('wrong'), 'hello me\n');
+    const program = at('vendor/bin/app');
+    const status = ['--expect-status', '3'];
+    const right = await verify(program, '--expect', at('right'), ...status, '--', 'you');
+    expect(right).toMatchObject({ status: 0, faults: {} });
+    const wrong = await verify(program, '--expect', at('wrong'), ...status, '--', 'you');
+    expect(wrong).toMatchObject({
+      status: 6,
+      faults: { riscv64: 'standard output differs at line 1, byte 7' },
+    });
+    const other = await uport(['verify', program, '--hosts', 's390x']);
+    expect(other.stderr).toContain('UPORT_VERIFY_NO_HOST');
+  });
+});

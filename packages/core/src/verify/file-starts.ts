@@ -1,0 +1,64 @@
+// How each host starts a universal, FatELF or single-host file.
+import { chmod, mkdir, open, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileSource } from '../app/file-source.ts';
+import { parseArch } from '../model/arch.ts';
+import { readUniversal } from '../universal/read-universal.ts';
+import type { HostStarts } from './host-start.ts';
+
+/**
+ * The hosts of the file. A host's launcher is taken out of it and told to unpack and start the app, as
+ * the script at the file's beginning does on that host.
+ *
+ * @throws UportError UPORT_PAYLOAD_INVALID, UPORT_FATELF_*
+ */
+export async function fileStarts(file: string): Promise<HostStarts | undefined> {
+  const handle = await open(file, 'r');
+  try {
+    const source = fileSource(handle, (await handle.stat()).size);
+    const universal = await readUniversal(source);
+    if (universal === undefined) return undefined;
+    const { index, form } = universal;
+    const whole = path.resolve(file);
+    return universal.launchers.map(({ host, offset, size }) => {
+      const parts = index.hosts.find(({ name }) => name === host);
+      const main = index.programs[0]?.path;
+      const slice = parts?.slices.some((each) => each.path === main);
+      const guest = parts?.emulators[0]?.guest;
+      return {
+        host: parseArch(host),
+        runs: slice ? 'native build' : guest === undefined ? 'directly' : `qemu-${guest}`,
+        async prepare({ simulated, args, folder, env }) {
+          const own = { ...env, UPORT_CACHE_DIR: path.join(folder, 'cache') };
+          await mkdir(own.UPORT_CACHE_DIR, { mode: 0o700 });
+          if (simulated.native && form === 'universal') {
+            return { argv: ['/bin/sh', whole, ...args], env: own };
+          }
+          const launcher = path.join(folder, 'launcher');
+          const bytes = await readAgain(whole, offset, size);
+          await writeFile(launcher, bytes);
+          await chmod(launcher, 0o755);
+          const start =
+            form === 'single-host'
+              ? [whole, ...args]
+              : [launcher, '--unpack', whole, whole, ...args];
+          if (simulated.native) return { argv: start, env: own };
+          // What the launcher here takes for itself must come after it.
+          const inner = ['env', `UPORT_CACHE_DIR=${own.UPORT_CACHE_DIR}`, ...start];
+          return { argv: [simulated.launcher as string, '--', ...inner], env };
+        },
+      };
+    });
+  } finally {
+    await handle.close();
+  }
+}
+
+async function readAgain(file: string, offset: number, size: number): Promise<Uint8Array> {
+  const handle = await open(file, 'r');
+  try {
+    return await fileSource(handle, (await handle.stat()).size).read(offset, size);
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,105 @@
+// How each host starts an image: its platform's layers unpacked, and entered with util-linux's unshare.
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { UportError } from '@uport/errors';
+import { encodeManifest } from '@uport/launcher';
+import { ARCHES, type Arch } from '../model/arch.ts';
+import type { Progress } from '../model/progress.ts';
+import { readLayout } from '../oci/layout.ts';
+import { unpackPlatform } from '../oci/unpack.ts';
+import { enterRoot, findUnshare, imageEnvironment } from '../run/enter-root.ts';
+import type { HostStart, HostStarts } from './host-start.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+
+export interface ImageStartOptions {
+  readonly tag?: string;
+  /** Of the caller. */
+  readonly uid: number;
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+}
+
+/** Where the outer launcher lies in a simulated host's root. */
+const INSIDE = '.uport-verify';
+
+/** The platforms of the image in a layout. @throws UportError UPORT_OCI_* */
+export async function imageStarts(layout: string, options: ImageStartOptions): Promise<HostStarts> {
+  const { signal, tag } = options;
+  const { roots } = await readLayout(layout, { signal });
+  const images = roots
+    .filter((root) => tag === undefined || root.tag === tag)
+    .flatMap((root) => root.images);
+  const starts: HostStart[] = [];
+  for (const host of ARCHES) {
+    const { oci } = host;
+    if (oci === undefined) continue;
+    const image = images.find(
+      ({ platform, config }) =>
+        config !== undefined &&
+        platform?.os === oci.os &&
+        platform.architecture === oci.architecture &&
+        (!platform.variant || !oci.variant || platform.variant === oci.variant),
+    );
+    if (image === undefined) continue;
+    const emulated = image.config?.runtime.entrypoint?.[0] === '/.uport/launch';
+    starts.push(startOf(host, emulated ? 'its launcher' : 'native image', layout, options));
+  }
+  return starts;
+}
+
+function startOf(host: Arch, runs: string, layout: string, options: ImageStartOptions): HostStart {
+  const { tag, signal, progress, uid } = options;
+  return {
+    host,
+    runs,
+    async prepare({ simulated, args, folder, env }) {
+      const unshare = findUnshare(env);
+      const root = path.join(folder, 'root');
+      const { image } = await unpackPlatform(layout, host.oci as NonNullable<Arch['oci']>, root, {
+        signal,
+        progress,
+        ...(tag !== undefined && { tag }),
+      });
+      const runtime = image.config?.runtime;
+      const own = args.length > 0 ? args : (runtime?.cmd ?? []);
+      const command = [...(runtime?.entrypoint ?? []), ...own];
+      if (command.length === 0) throw withoutCommand(layout);
+      await mkdir(path.join(root, 'proc'), { recursive: true });
+      await mkdir(path.join(root, 'tmp'), { recursive: true });
+      const prefix = simulated.native ? [] : await putLauncher(simulated, root);
+      const argv = enterRoot({
+        unshare,
+        root,
+        workdir: runtime?.workdir || '/',
+        user: runtime?.user ?? '',
+        uid,
+        command: [...prefix, ...command],
+      });
+      return { argv, env: imageEnvironment(runtime?.env ?? [], env) };
+    },
+  };
+}
+
+/** Puts this machine's launcher and emulator in the root, since nothing outside it is seen there. */
+async function putLauncher(simulated: SimulatedHost, root: string): Promise<readonly string[]> {
+  const { launcher, emulator, arch } = simulated;
+  const folder = path.join(root, INSIDE);
+  await mkdir(folder);
+  await copyFile(launcher as string, path.join(folder, 'launch'));
+  await copyFile(emulator as string, path.join(folder, `qemu-${arch.name}`));
+  const manifest = encodeManifest({
+    emulators: [{ name: arch.name, elf: arch.elf, path: `qemu-${arch.name}`, args: [] }],
+  });
+  await writeFile(path.join(folder, 'manifest'), manifest, 'latin1');
+  return [`/${INSIDE}/launch`, '--'];
+}
+
+function withoutCommand(layout: string): UportError {
+  return new UportError({
+    code: 'UPORT_IMAGE_WITHOUT_COMMAND',
+    category: 'input',
+    message: 'the image says nothing about what to start',
+    hint: 'name a program of it after --',
+    file: layout,
+  });
+}

@@ -1,0 +1,6 @@
+export {
+  type HostVerdict,
+  type Verification,
+  type VerifyOptions,
+  verifyArtifact,
+} from './verify-artifact.ts';
