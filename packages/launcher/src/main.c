@@ -2,6 +2,8 @@
  * was compiled for.
  *
  *   launch [--manifest FILE] [--argv0 NAME] [--default-signals] [--] PROGRAM [ARG...]
+ *   launch --enter ROOT [--workdir DIR] [--bind FROM=TO]... [--register LINE]... [OPTION...] -- PROGRAM [ARG...]
+ *   launch --namespace -- PROGRAM [ARG...]
  *   launch [--manifest FILE] --print-manifest
  *   launch --probe
  *   launch --unpack|--unpacked FILE ARGV0 [ARG...]
@@ -14,11 +16,12 @@
  * It needs nothing of the host's userland, not even /proc. Reading order: main.c (this file),
  * settings.c, manifest.c, start.c (which way), target.c and shebang.c (what is to be started),
  * exec-way.c (how the programs run that the app starts: binfmt.c, user-binfmt.c, supervise.c),
- * init.c (as PID 1). For FatELF files: fatelf.c, part.c. For universal files: universal.c, unpack.c, payload.c, blob.c, cache.c. */
+ * init.c (as PID 1), enter.c (another root). For FatELF files: fatelf.c, part.c. For universal files: universal.c, unpack.c, payload.c, blob.c, cache.c. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "enter.h"
 #include "init.h"
 #include "manifest.h"
 #include "memory.h"
@@ -34,6 +37,8 @@ struct options {
   const char *argv0;
   bool default_signals;
   bool print_manifest;
+  bool enters;
+  struct entry_root root;
   char **rest; /* PROGRAM and what follows */
 };
 
@@ -42,6 +47,13 @@ static const char *option_value(char ***at) {
     die(STATUS_OWN_FAULT, **at, ": needs a value, give it as the next argument", NULL);
   }
   return *++*at;
+}
+
+static void add_value(const char **values, unsigned *count, char ***at) {
+  if (*count == ENTER_LIST_MAX) {
+    die(STATUS_OWN_FAULT, **at, ": is given too often, leave some out", NULL);
+  }
+  values[(*count)++] = option_value(at);
 }
 
 static void read_options(char **argv, struct options *options) {
@@ -55,6 +67,17 @@ static void read_options(char **argv, struct options *options) {
       options->manifest = option_value(&at);
     } else if (strcmp(*at, "--argv0") == 0) {
       options->argv0 = option_value(&at);
+    } else if (strcmp(*at, "--enter") == 0) {
+      options->enters = true;
+      options->root.path = option_value(&at);
+    } else if (strcmp(*at, "--namespace") == 0) {
+      options->enters = options->root.only_namespace = true;
+    } else if (strcmp(*at, "--workdir") == 0) {
+      options->root.workdir = option_value(&at);
+    } else if (strcmp(*at, "--bind") == 0) {
+      add_value(options->root.binds, &options->root.bind_count, &at);
+    } else if (strcmp(*at, "--register") == 0) {
+      add_value(options->root.registrations, &options->root.registration_count, &at);
     } else if (strcmp(*at, "--default-signals") == 0) {
       options->default_signals = true;
     } else if (strcmp(*at, "--probe") == 0) {
@@ -105,7 +128,7 @@ static bool is_universal(int argc, char **argv, struct universal *universal) {
 
 /* What the command line asks for; returns whether there is an app to start. */
 static bool read_command_line(char **argv, struct manifest *manifest) {
-  struct options options = {0};
+  static struct options options;
   read_options(argv, &options);
 
   bool named = options.manifest != NULL;
@@ -122,6 +145,10 @@ static bool read_command_line(char **argv, struct manifest *manifest) {
         "[--default-signals] [--] PROGRAM [ARG...]", NULL);
   }
   if (options.default_signals) reset_signals();
+  if (options.enters) {
+    enter_root(&options.root, manifest->file && !named ? manifest->folder : NULL);
+    if (!options.root.only_namespace) manifest->folder = ENTERED_FOLDER;
+  }
   start.program = options.rest[0];
   start.argv = options.rest;
   if (options.argv0) start.argv[0] = (char *)options.argv0;

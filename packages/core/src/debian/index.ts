@@ -1,5 +1,6 @@
 export type { DebianContext, DebianSettings } from './context.ts';
 export { extractFromDeb, readDebData } from './deb.ts';
+export { aptMirrors } from './mirror.ts';
 export {
   type DebianPackage,
   type DebianPackageQuery,

@@ -135,7 +135,10 @@ export async function assembleRootfs(options: RootfsOptions): Promise<Rootfs> {
     const mtime = options.sourceDateEpoch ?? 0;
     const files = new FileSource(places, path.join(temporary, 'made'));
     const parts = chosen.map((each, i): PackageParts => ({ ...each, ...(debs[i] as UnpackedDeb) }));
-    const entries = layOut(parts, architecture, { mtime, clamp: options.sourceDateEpoch, files });
+    // Suites that have this package expect the merged layout: bookworm and later.
+    const merged = universe.named('usr-is-merged').length > 0;
+    const clamp = options.sourceDateEpoch;
+    const entries = layOut(parts, architecture, { mtime, clamp, files, merged });
     return {
       entries,
       content: files,
@@ -194,6 +197,8 @@ interface LayOutOptions {
   /** No file is newer. */
   readonly clamp: number | undefined;
   readonly files: FileSource;
+  /** The suite is one where folders of / are links into usr. */
+  readonly merged: boolean;
 }
 
 export interface CreateRootfsOptions extends RootfsOptions {
@@ -301,7 +306,7 @@ async function checkPlace(out: string, kind: 'tar' | 'folder'): Promise<void> {
 function layOut(
   packages: readonly PackageParts[],
   architecture: string,
-  { mtime, clamp, files }: LayOutOptions,
+  { mtime, clamp, files, merged }: LayOutOptions,
 ): readonly PayloadEntry[] {
   const tree = new FileTree({ keepFolderLinks: true });
   const clamped = (time: number): number => (clamp === undefined ? time : Math.min(time, clamp));
@@ -319,7 +324,7 @@ function layOut(
   };
   const folder = (inside: string, mode = 0o755): void =>
     void tree.place({ ...attributes, type: 'directory', path: inside, mode });
-  if (!hasRootLinks(order[0]) && isMerged(packages)) {
+  if (merged && !hasRootLinks(order[0])) {
     for (const name of mergedFolders(architecture)) {
       folder(`usr/${name}`);
       tree.place({
@@ -387,11 +392,6 @@ function hasRootLinks(baseFiles: PackageParts | undefined): boolean {
   return (baseFiles?.members ?? []).some(
     ({ type, path: inside }) => type === 'symlink' && /^(?:\.?\/)*bin$/.test(inside),
   );
-}
-
-/** Packages say by it that they need the merged layout: bookworm's init-system-helpers and later. */
-function isMerged(packages: readonly PackageParts[]): boolean {
-  return packages.some(({ name }) => name === 'usr-is-merged' || name === 'usrmerge');
 }
 
 /** Whether the first may have files of the other's. */

@@ -8,3 +8,4 @@ export {
   type RootfsOptions,
   type RootfsVariant,
 } from './create-rootfs.ts';
+export { type EnterRootfsOptions, planEnterRootfs } from './enter-rootfs.ts';
