@@ -97,6 +97,25 @@ export interface BuildResult {
  * @throws UportError, with the code that each part documents
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
+  const store = options.store ?? (await Store.open());
+  const planned = await planApp({ ...options, store });
+  const artifacts = await emitPlan(planned, { ...options, store });
+  return { plan: planned.plan, matrix: planned.matrix, artifacts };
+}
+
+/** A plan, and where its bytes lie. */
+export interface PlannedApp {
+  readonly plan: Plan;
+  readonly matrix: readonly MatrixRow[];
+  readonly content: ContentSource;
+}
+
+/**
+ * Reads an app and decides everything; writes nothing but to the store.
+ *
+ * @throws UportError, with the code that each part documents
+ */
+export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<PlannedApp> {
   const progress = options.progress ?? silentProgress;
   const signal = options.signal ?? new AbortController().signal;
   const store = options.store ?? (await Store.open());
@@ -174,17 +193,53 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
     options.shim === undefined
       ? planned
       : { ...planned, shims: await shimsOf(planned, app.guest, options.shim, content) };
+  return { plan, matrix, content };
+}
+
+/** Where artifacts go, and what the work is done with. */
+export interface EmitOptions extends Pick<BuildOptions, 'emit' | 'outDir' | 'progress' | 'signal'> {
+  readonly store: Store;
+}
+
+/**
+ * Writes artifacts of a plan, all at once, and `plan.json` beside them.
+ *
+ * @throws UportError, with the code that each emitter documents
+ */
+export async function emitPlan(
+  { plan, content }: PlannedApp,
+  options: EmitOptions,
+): Promise<readonly Artifact[]> {
+  const progress = options.progress ?? silentProgress;
+  const signal = options.signal ?? new AbortController().signal;
   const outDir = path.resolve(options.outDir);
   const made = await makeFolder(outDir);
-  try {
-    const artifacts: Artifact[] = [];
-    for (const request of options.emit) {
+  // One failure ends the others' work too, and all have ended before anything is taken away.
+  const stop = new AbortController();
+  const context = {
+    content,
+    store: options.store,
+    outDir,
+    progress,
+    signal: AbortSignal.any([signal, stop.signal]),
+  };
+  let failure: unknown;
+  const work = options.emit.map(async (request) => {
+    try {
       signal.throwIfAborted();
-      const context = { content, store, outDir, progress, signal };
-      artifacts.push(...(await request.emit(plan, context)));
+      return await request.emit(plan, context);
+    } catch (error) {
+      failure ??= error;
+      stop.abort(error);
+      return [];
     }
+  });
+  try {
+    const artifacts = (await Promise.all(work)).flat();
+    signal.throwIfAborted();
+    if (failure !== undefined) throw failure;
     await writePlan(plan, outDir);
-    return { plan, matrix, artifacts };
+    return artifacts;
   } catch (error) {
     // Emitters leave nothing half-written; a folder made for them alone goes too.
     if (made !== undefined) await rm(made, { recursive: true, force: true });

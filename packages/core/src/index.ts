@@ -5,6 +5,8 @@ export { LAUNCHER_HOSTS } from '@uport/launcher';
 export * from './binfmt/index.ts';
 export * from './build.ts';
 export * from './closure/index.ts';
+export { defineConfig } from './config/define-config.ts';
+export type { AppConfig, UportConfig } from './config/schema.ts';
 export * from './debian/index.ts';
 export * from './doctor/index.ts';
 export * from './emitters/emitter.ts';
@@ -26,6 +28,7 @@ export {
   validateArtifact,
 } from './inspect/validate-artifact.ts';
 export * from './libraries/index.ts';
+export * from './lock/index.ts';
 export { makeFolder } from './make-folder.ts';
 export * from './model/arch.ts';
 export * from './model/byte-path.ts';

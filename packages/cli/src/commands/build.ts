@@ -1,11 +1,15 @@
+import { existsSync } from 'node:fs';
 import { Args, Flags, type Interfaces } from '@oclif/core';
 import {
   type Arch,
+  type Artifact,
   type BuildResult,
   build,
   buildFromImage,
   buildImage,
+  describeChange,
   type ImageInput,
+  type PushResult,
   parseArch,
   parseImageInput,
   parseReference,
@@ -13,7 +17,10 @@ import {
   pushLayout,
   Store,
 } from '@uport/core';
+import { buildConfig, type LoadedConfig } from '@uport/core/config';
 import { BaseCommand } from '../base-command.ts';
+import { configFlag, frozenFlag, noConfig, readConfig } from '../config-flags.ts';
+import { configOverrides, NOT_WITH_CONFIG } from '../config-overrides.ts';
 import { describeImage } from '../describe-image.ts';
 import { describePush } from '../describe-push.ts';
 import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
@@ -54,8 +61,7 @@ export default class Build extends BaseCommand {
     input: Args.string({
       ignoreStdin: true,
       description:
-        'an ELF program, a folder, a Nix store path, or an image: oci:DIR[:TAG], docker://REF, docker-archive:FILE',
-      required: true,
+        'an ELF program, a folder, a Nix store path, or an image: oci:DIR[:TAG], docker://REF, docker-archive:FILE; or an app of the configuration. Default: what uport.config says',
     }),
   };
 
@@ -113,10 +119,16 @@ export default class Build extends BaseCommand {
       helpGroup: 'PUSH',
     }),
     ...pushFlags,
+    config: configFlag(),
+    frozen: frozenFlag,
   };
 
   async run(): Promise<unknown> {
     const { args, flags, metadata } = await this.parse(Build);
+    const config = await this.#configFor(args.input, flags);
+    if (config) return this.#buildConfig(config, args.input, flags, metadata.flags);
+    if (args.input === undefined) throw noConfig('no input is named');
+    if (flags.frozen) throw usage('--frozen needs a configuration', 'run uport init first');
     if (flags.push && !flags.emit.includes(ociFlags.name)) {
       throw usage('--push needs --emit oci', 'add oci to --emit');
     }
@@ -166,9 +178,83 @@ export default class Build extends BaseCommand {
       signal: this.signal,
       warn: this.tell,
     });
-    const layout = result.artifacts.find((artifact) => artifact.emitter === ociFlags.name);
+    const pushed = await this.#push(flags.push ?? [], result.artifacts, flags);
+    this.#report(result);
+    for (const push of pushed) {
+      this.log(describePush(push));
+    }
+    return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app, pushed };
+  }
+
+  /** A configuration is used when nothing else is named, or one of its apps is. */
+  async #configFor(
+    input: string | undefined,
+    flags: Interfaces.InferredFlags<typeof Build.flags>,
+  ): Promise<LoadedConfig | undefined> {
+    if (input === undefined || flags.config !== undefined) return readConfig(flags.config);
+    if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(input) || existsSync(input)) return undefined;
+    const config = await readConfig(undefined);
+    return config?.apps.some(({ name }) => name === input) ? config : undefined;
+  }
+
+  async #buildConfig(
+    config: LoadedConfig,
+    app: string | undefined,
+    flags: Interfaces.InferredFlags<typeof Build.flags>,
+    metadata: Readonly<Record<string, { readonly setFromDefault?: boolean } | undefined>>,
+  ): Promise<unknown> {
+    const given = Object.fromEntries(
+      Object.entries(flags).filter(
+        ([name, value]) => value !== undefined && metadata[name]?.setFromDefault !== true,
+      ),
+    );
+    const wrong = NOT_WITH_CONFIG.filter((name) => name in given);
+    if (wrong.length > 0) {
+      throw usage(
+        `${wrong.map((name) => `--${name}`).join(', ')} cannot be used with a configuration`,
+        'leave it out, or name the input',
+      );
+    }
+    const chosen = config.apps.filter(({ name }) => app === undefined || name === app);
+    const { apps, changes, newLock } = await buildConfig({
+      config,
+      ...(app !== undefined && { apps: [app] }),
+      overrides: (each) => configOverrides(given, each),
+      frozen: flags.frozen,
+      store: await Store.open(),
+      progress: this.progress,
+      signal: this.signal,
+      warn: this.tell,
+    });
     const pushed = [];
-    for (const reference of flags.push ?? []) {
+    for (const each of apps) {
+      if (chosen.length > 1 || config.apps.length > 1) this.log(`${each.name}:`);
+      pushed.push(...(await this.#push(each.config.push ?? [], each.artifacts, flags)));
+      this.#report({ ...each.planned, artifacts: each.artifacts });
+    }
+    for (const push of pushed) this.log(describePush(push));
+    if (newLock) this.tell('uport.lock written: keep it in version control');
+    else for (const change of changes) this.tell(`uport.lock: ${describeChange(change)}`);
+    return {
+      apps: apps.map(({ name, artifacts, planned: { plan } }) => ({
+        name,
+        artifacts,
+        hosts: plan.hosts,
+        app: plan.app,
+      })),
+      pushed,
+      lockChanges: changes,
+    };
+  }
+
+  async #push(
+    references: readonly string[],
+    artifacts: readonly Artifact[],
+    flags: { readonly insecure: boolean; readonly 'mount-from'?: string[] | undefined },
+  ): Promise<readonly PushResult[]> {
+    const layout = artifacts.find((artifact) => artifact.emitter === ociFlags.name);
+    const pushed: PushResult[] = [];
+    for (const reference of references) {
       if (layout === undefined) break;
       pushed.push(
         await pushLayout({
@@ -181,11 +267,7 @@ export default class Build extends BaseCommand {
         }),
       );
     }
-    this.#report(result);
-    for (const push of pushed) {
-      this.log(describePush(push));
-    }
-    return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app, pushed };
+    return pushed;
   }
 
   /** Other artifacts from what the image holds. */

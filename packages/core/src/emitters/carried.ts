@@ -17,7 +17,11 @@ const FLAGS: Readonly<Record<CarriedSetting, string>> = {
  *
  * @throws UportError UPORT_SETTING_NOT_CARRIED
  */
-export function checkCarried({ emit, image = {}, warn }: BuildOptions): void {
+export function checkCarried({
+  emit,
+  image = {},
+  warn,
+}: Pick<BuildOptions, 'emit' | 'image' | 'warn'>): void {
   const given = (Object.keys(FLAGS) as CarriedSetting[]).filter((name) => isGiven(image[name]));
   for (const name of given) {
     const without = emit.filter(({ cannotCarry }) => cannotCarry.includes(name));

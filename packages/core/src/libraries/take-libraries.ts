@@ -21,9 +21,10 @@ import type { BytePath } from '../model/payload-tree.ts';
 import type { PinnedPackage } from '../plan/plan.ts';
 import { type AppElfs, findAppElfs } from './app-programs.ts';
 import { type DebFiles, filesOfDeb } from './deb-files.ts';
+import { findInLocked, type LockedPackages, namedInLocked } from './locked-packages.ts';
 import { findNamedPackages } from './named-packages.ts';
 import { placeFiles, placeLink } from './place-files.ts';
-import { type FoundLibrary, findInSuite } from './suite-libraries.ts';
+import { type FoundLibrary, findInSuite, type WantedLibrary } from './suite-libraries.ts';
 
 /** Where libraries are taken from. */
 export interface LibrarySource {
@@ -33,6 +34,8 @@ export interface LibrarySource {
   readonly packages?: readonly string[];
   /** Also the libraries that programs open by a literal name at run time, where Debian has them. */
   readonly openedLibraries?: boolean;
+  /** Taken before what the suites have now. */
+  readonly locked?: LockedPackages;
 }
 
 /** What the app is given besides its own files. Paths of the payload. */
@@ -263,12 +266,9 @@ class Taker {
     for (const [index, suite] of this.#source.suites.entries()) {
       const wanted = [...open].filter(([, need]) => need.from <= index);
       if (wanted.length === 0) continue;
-      const found = await findInSuite(
+      const found = await this.#find(
         suite,
-        this.#architecture,
         wanted.map(([soname]) => ({ soname, folders: this.#foldersFor(soname) })),
-        this.#context,
-        this.#failed,
       );
       const fitting = found.filter(
         (each) => !isTooOld(each, open.get(each.soname)?.versions ?? []),
@@ -278,11 +278,22 @@ class Taker {
     }
     for (const [soname, { required }] of open) {
       this.#absent.add(soname);
+      if (required && this.#source.locked?.only) throw notLocked(soname);
       if (required && this.#failed.length > 0) {
         // What a suite that could not be asked has is not known.
         throw unavailable(`${soname} for ${this.#architecture}`, this.#failed);
       }
     }
+  }
+
+  /** In the lock first. */
+  async #find(suite: string, wanted: readonly WantedLibrary[]): Promise<readonly FoundLibrary[]> {
+    const { locked } = this.#source;
+    const kept = locked ? await findInLocked(locked, suite, wanted, this.#context) : [];
+    const open = wanted.filter(({ soname }) => !kept.some((each) => each.soname === soname));
+    if (locked?.only || open.length === 0) return kept;
+    const more = await findInSuite(suite, this.#architecture, open, this.#context, this.#failed);
+    return [...kept, ...more];
   }
 
   #foldersFor(soname: string): readonly string[] {
@@ -327,7 +338,15 @@ class Taker {
   async #takeNamed(): Promise<void> {
     const { packages = [], suites } = this.#source;
     if (packages.length === 0) return;
-    const found = await findNamedPackages(suites, this.#architecture, packages, this.#context);
+    const { locked } = this.#source;
+    const kept = locked ? await namedInLocked(locked, suites, packages, this.#context) : [];
+    const open = packages.filter((name) => !kept.some((each) => each.found.name === name));
+    if (locked?.only && open[0] !== undefined) throw notLocked(open[0]);
+    const more =
+      open.length === 0
+        ? []
+        : await findNamedPackages(suites, this.#architecture, open, this.#context);
+    const found = [...kept, ...more];
     for (const { found: each, suite } of found) await this.#add(each, suite);
   }
 
@@ -376,6 +395,15 @@ class Taker {
       packages,
     };
   }
+}
+
+function notLocked(name: string): UportError {
+  return new UportError({
+    code: 'UPORT_LOCK_DRIFT',
+    category: 'validation',
+    message: `${name} is needed, and no locked package has it`,
+    hint: 'run uport build without --frozen, and look at what it adds to the lock',
+  });
 }
 
 const withoutUsr = (folder: string): string => folder.replace(/^\/usr\//, '/');

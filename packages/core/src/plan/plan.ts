@@ -32,6 +32,8 @@ export type EmulatorOrigin =
       /** The .deb, relative to the mirror. */
       readonly packagePath: string;
       readonly packageDigest: Digest;
+      /** In bytes. */
+      readonly packageSize: number;
     };
 
 /** A Debian package whose files are in the payload, enough to fetch the same bytes again. */

@@ -45,7 +45,7 @@ async function find(
   const query = { suites, arch: host.debian, name: PACKAGES, context, accept: isStaticBuild };
   for await (const found of findDebianPackages(query, search)) {
     try {
-      const emulator = await take(found, guest, host, context);
+      const emulator = await emulatorOfPackage(found, guest, host, context);
       if (!emulator) continue;
       for (const { suite, error } of search.failed) {
         context.warn?.(
@@ -71,7 +71,12 @@ type Note =
   | { readonly absent: true }
   | { readonly digest: Digest; readonly size: number; readonly version: string };
 
-async function take(
+/**
+ * The emulator in a package of Debian, brought into the store.
+ *
+ * @returns undefined when the package has none for this guest
+ */
+export async function emulatorOfPackage(
   found: FoundPackage,
   guest: Arch,
   host: Arch,
@@ -102,6 +107,7 @@ async function take(
       sourceVersion: found.sourceVersion,
       packagePath: found.poolPath,
       packageDigest: found.digest,
+      packageSize: found.size,
     },
   };
 }

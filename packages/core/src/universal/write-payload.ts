@@ -77,7 +77,30 @@ export interface WrittenPayload {
  * @throws UportError UPORT_CONTENT_MISSING, UPORT_INPUT_CHANGED, UPORT_LEVEL_INVALID,
  *   UPORT_TOO_MANY_SLICES
  */
-export async function writePayload(
+export function writePayload(
+  plan: Plan,
+  options: PayloadOptions,
+  context: EmitContext,
+): Promise<WrittenPayload> {
+  // Universal file, FatELF file and Nix package of one build share one payload.
+  const known = payloads.get(plan) ?? new Map<string, Promise<WrittenPayload>>();
+  payloads.set(plan, known);
+  const key = JSON.stringify([context.store.root, options]);
+  let work = known.get(key);
+  if (work === undefined) {
+    work = packPayload(plan, options, context);
+    known.set(key, work);
+    // The store may be cleared between two builds of one plan.
+    const forget = () => known.delete(key);
+    work.then(forget, forget);
+  }
+  return work;
+}
+
+/** Those being written. */
+const payloads = new WeakMap<Plan, Map<string, Promise<WrittenPayload>>>();
+
+async function packPayload(
   plan: Plan,
   { programs, level }: PayloadOptions,
   context: EmitContext,

@@ -1,0 +1,2 @@
+// What a uport.config.ts imports.
+export { type AppConfig, defineConfig, type UportConfig } from '@uport/core';

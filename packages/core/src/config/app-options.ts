@@ -1,0 +1,112 @@
+// From an app of a configuration to the options of a build.
+import path from 'node:path';
+import type { BuildOptions } from '../build.ts';
+import type { EmitRequest } from '../emitters/emitter.ts';
+import { fatelf, nixPackage, oci, universal } from '../emitters/index.ts';
+import { parseArch } from '../model/arch.ts';
+import { parseEmulatorProvider } from '../qemu/providers.ts';
+import type { AppConfig } from './schema.ts';
+
+/** What a configuration says of a build; the rest is the caller's. */
+export type ConfiguredOptions = Omit<
+  BuildOptions,
+  'store' | 'progress' | 'signal' | 'warn' | 'outDir'
+>;
+
+type Words = string | readonly string[];
+
+/**
+ * @param folder what the configuration's relative paths are relative to
+ * @throws UportError for CPUs and sources of emulators that there are not
+ */
+export function appOptions(app: AppConfig, folder: string): ConfiguredOptions {
+  const at = (file: string) => path.resolve(folder, file);
+  const { image = {}, guest = {} } = app;
+  const input = /^[a-z][a-z-]*:/.test(app.input) ? app.input : at(app.input);
+  return {
+    input,
+    emit: emitRequests(app),
+    ...(app.name !== undefined && { name: app.name }),
+    ...(app.entrypoint !== undefined && { entrypoint: listOf(app.entrypoint) }),
+    ...(app.hosts && { hosts: app.hosts.map(parseArch) }),
+    ...(app.slices && {
+      slices: new Map(
+        Object.entries(app.slices).map(([cpu, file]) => [parseArch(cpu), at(file)] as const),
+      ),
+    }),
+    ...(app.emulators && { providers: app.emulators.map((spec) => provider(spec, folder)) }),
+    image: {
+      ...(image.cmd !== undefined && { cmd: listOf(image.cmd) }),
+      ...(image.env && { env: pairs(image.env) }),
+      ...(image.workdir !== undefined && { workdir: image.workdir }),
+      ...(image.user !== undefined && { user: image.user }),
+      ...(image.labels && { labels: image.labels }),
+      ...(image.expose && { exposedPorts: image.expose }),
+      ...(image.volumes && { volumes: image.volumes }),
+      ...(image.stopSignal !== undefined && { stopSignal: image.stopSignal }),
+      ...(image.annotations && { annotations: image.annotations }),
+    },
+    guest: {
+      ...(guest.env && { env: pairs(guest.env) }),
+      ...(guest.unset && { unset: guest.unset }),
+      ...(guest.lib && { libraries: guest.lib.map(at) }),
+      ...(guest.preload && { preload: guest.preload.map(at) }),
+    },
+    ...librariesOf(app, at),
+    ...(app.sourceDateEpoch !== undefined && { sourceDateEpoch: app.sourceDateEpoch }),
+  };
+}
+
+function librariesOf(
+  { fromDebian }: AppConfig,
+  at: (file: string) => string,
+): Pick<BuildOptions, 'libraries' | 'debian'> {
+  if (fromDebian === undefined) return {};
+  const { suites, packages, openedLibraries, mirror, keyring, archived } = fromDebian;
+  return {
+    libraries: {
+      suites,
+      ...(packages && { packages }),
+      ...(openedLibraries !== undefined && { openedLibraries }),
+    },
+    debian: {
+      ...(mirror !== undefined && { mirror }),
+      ...(keyring !== undefined && { keyring: at(keyring) }),
+      ...(archived !== undefined && { archived }),
+    },
+  };
+}
+
+/** Settings may be absent; then so are the options. */
+type Maker = (settings: never) => EmitRequest;
+
+const MAKERS: Readonly<Record<string, Maker>> = {
+  oci: oci as Maker,
+  universal: universal as Maker,
+  fatelf: fatelf as Maker,
+  nix: nixPackage as Maker,
+};
+
+function emitRequests({ emit = ['oci'] }: AppConfig): readonly EmitRequest[] {
+  const settings = new Map<string, unknown>(
+    Array.isArray(emit) ? emit.map((name) => [name, true]) : Object.entries(emit),
+  );
+  return Object.entries(MAKERS).flatMap(([name, make]) => {
+    const own = settings.get(name);
+    if (own === undefined) return [];
+    return [make((own === true ? {} : own) as never)];
+  });
+}
+
+function provider(spec: string, folder: string) {
+  const dir = /^dir:(.+)$/s.exec(spec)?.[1];
+  return parseEmulatorProvider(dir === undefined ? spec : `dir:${path.resolve(folder, dir)}`);
+}
+
+function listOf(words: Words): readonly string[] {
+  return typeof words === 'string' ? [words] : words;
+}
+
+function pairs(map: Readonly<Record<string, string>>): readonly string[] {
+  return Object.entries(map).map(([name, value]) => `${name}=${value}`);
+}

@@ -1,0 +1,299 @@
+// Builds of a configuration: every app with the lock beside the configuration.
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { UportError } from '@uport/errors';
+import { emitPlan, type PlannedApp, planApp } from '../build.ts';
+import type { Artifact } from '../emitters/emitter.ts';
+import {
+  compareLocks,
+  describeChange,
+  EMPTY_LOCK,
+  encodeLock,
+  LOCK_NAME,
+  type Lock,
+  type LockChange,
+  type LockedPackage,
+  lockOfPlan,
+  mergeLocks,
+  parseLock,
+} from '../lock/lock.ts';
+import { lockedProvider } from '../lock/locked-provider.ts';
+import type { Progress } from '../model/progress.ts';
+import type { PinnedPackage } from '../plan/plan.ts';
+import { parseEmulatorProvider } from '../qemu/providers.ts';
+import type { Store } from '../store/store.ts';
+import { systemError } from '../system-error.ts';
+import { appOptions } from './app-options.ts';
+import type { LoadedApp, LoadedConfig } from './load-config.ts';
+import type { AppConfig } from './schema.ts';
+
+export interface ConfigWork {
+  readonly config: LoadedConfig;
+  /** By name; none means all. */
+  readonly apps?: readonly string[];
+  /** What the caller says in place of the configuration. */
+  readonly overrides?: (app: AppConfig) => Partial<AppConfig>;
+  readonly store: Store;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  readonly warn?: (message: string) => void;
+}
+
+export interface BuildConfigOptions extends ConfigWork {
+  /** Fail when anything is not as the lock says, and leave the lock as it is. */
+  readonly frozen?: boolean;
+}
+
+export interface BuiltApp {
+  readonly name: string;
+  readonly config: AppConfig;
+  readonly planned: PlannedApp;
+  readonly artifacts: readonly Artifact[];
+}
+
+export interface BuiltConfig {
+  readonly apps: readonly BuiltApp[];
+  /** How the lock was changed. */
+  readonly changes: readonly LockChange[];
+  /** There was none before. */
+  readonly newLock: boolean;
+}
+
+/**
+ * Builds the apps of a configuration. The lock decides emulators and packages; what it does not
+ * have is found and added to it.
+ *
+ * @throws UportError UPORT_LOCK_*, UPORT_CONFIG_APP_UNKNOWN, and what a build throws
+ */
+export async function buildConfig(options: BuildConfigOptions): Promise<BuiltConfig> {
+  const { config, store, progress, signal, frozen = false } = options;
+  const lock = await readLock(config);
+  if (frozen && lock === undefined) throw noLock(config);
+  const planned = await planAll(options, lock ?? EMPTY_LOCK, frozen);
+  const { next, changes } = nextLock(lock ?? EMPTY_LOCK, planned, isWhole(options));
+  if (frozen && changes.length > 0) throw drift(config, changes);
+  if (!frozen) await writeLock(config, next);
+  const apps: BuiltApp[] = [];
+  for (const each of planned) {
+    const { emit } = each.options;
+    const outDir = path.resolve(config.folder, outDirOf(each));
+    const artifacts = await emitPlan(each.planned, { emit, outDir, store, progress, signal });
+    apps.push({
+      name: each.several ? each.name : each.planned.plan.app.name,
+      config: each.config,
+      planned: each.planned,
+      artifacts,
+    });
+  }
+  return { apps, changes, newLock: lock === undefined };
+}
+
+/**
+ * Finds anew what the lock pins, and writes it.
+ *
+ * @param names of emulators (`qemu-x86_64`, `x86_64`), packages or apps; none means everything
+ * @throws UportError UPORT_LOCK_NAME_UNKNOWN
+ */
+export async function updateLock(
+  work: Omit<ConfigWork, 'apps' | 'overrides'>,
+  names: readonly string[],
+): Promise<readonly LockChange[]> {
+  const old = (await readLock(work.config)) ?? EMPTY_LOCK;
+  const kept = names.length === 0 ? EMPTY_LOCK : forget(old, names);
+  const planned = await planAll(work, kept);
+  const { next } = nextLock(EMPTY_LOCK, planned, true);
+  await writeLock(work.config, next);
+  return compareLocks(old, next);
+}
+
+/** What a lock calls the app of a configuration that has one only. */
+const UNNAMED = 'app';
+
+interface Planned {
+  readonly name: string;
+  readonly several: boolean;
+  readonly config: AppConfig;
+  readonly options: ReturnType<typeof appOptions>;
+  readonly planned: PlannedApp;
+}
+
+async function planAll(work: ConfigWork, lock: Lock, frozen = false): Promise<readonly Planned[]> {
+  const { config, store, progress, signal } = work;
+  const planned: Planned[] = [];
+  for (const app of chooseApps(config, work.apps)) {
+    const merged = mergeApp(app.config, work.overrides?.(app.config) ?? {});
+    const options = appOptions(merged, config.folder);
+    const sources = merged.emulators ?? ['debian'];
+    const providers = options.providers ?? [parseEmulatorProvider('debian')];
+    const locked = lock.packages.get(app.name ?? UNNAMED) ?? new Map<string, LockedPackage>();
+    const done = await planApp({
+      ...options,
+      ...(options.libraries && {
+        libraries: {
+          ...options.libraries,
+          locked: { packages: [...locked].map(pinOfLocked), only: frozen },
+        },
+      }),
+      providers: [lockedProvider(providers, { lock, sources })],
+      store,
+      progress,
+      signal,
+      ...(work.warn && { warn: work.warn }),
+    });
+    planned.push({
+      name: app.name ?? UNNAMED,
+      several: config.apps.length > 1 || app.name !== undefined,
+      config: merged,
+      options,
+      planned: done,
+    });
+  }
+  return planned;
+}
+
+function pinOfLocked([key, locked]: readonly [string, LockedPackage]): PinnedPackage {
+  const colon = key.lastIndexOf(':');
+  return { ...locked, name: key.slice(0, colon), architecture: key.slice(colon + 1) };
+}
+
+function chooseApps(
+  config: LoadedConfig,
+  names: readonly string[] | undefined,
+): readonly LoadedApp[] {
+  if (names === undefined || names.length === 0) return config.apps;
+  return names.map((name) => {
+    const app = config.apps.find((each) => each.name === name);
+    if (app) return app;
+    throw new UportError({
+      code: 'UPORT_CONFIG_APP_UNKNOWN',
+      category: 'usage',
+      message: `the configuration has no app ${JSON.stringify(name)}`,
+      hint: `it has: ${config.apps.map((each) => each.name ?? '(one without a name)').join(', ')}`,
+      file: config.file,
+    });
+  });
+}
+
+/** Whether the work needs all that the configuration needs. */
+function isWhole({ config, apps = [], overrides }: ConfigWork): boolean {
+  return (
+    apps.length === 0 &&
+    config.apps.every(({ config: app }) => {
+      const { hosts, emulators, slices, input } = overrides?.(app) ?? {};
+      return (hosts ?? emulators ?? slices ?? input) === undefined;
+    })
+  );
+}
+
+function outDirOf({ config, several, name }: Planned): string {
+  return config.outDir ?? (several ? `dist/${name}` : 'dist');
+}
+
+/** What the caller says comes before what the configuration says; lists and maps inside `image` and `guest` are taken whole. */
+export function mergeApp(app: AppConfig, overrides: Partial<AppConfig>): AppConfig {
+  return {
+    ...app,
+    ...overrides,
+    ...((app.image || overrides.image) && { image: { ...app.image, ...overrides.image } }),
+    ...((app.guest || overrides.guest) && { guest: { ...app.guest, ...overrides.guest } }),
+  };
+}
+
+function nextLock(
+  old: Lock,
+  planned: readonly Planned[],
+  whole: boolean,
+): { readonly next: Lock; readonly changes: readonly LockChange[] } {
+  const used = mergeLocks(
+    planned.map(({ planned: { plan }, name, config }) =>
+      lockOfPlan(plan, name, config.emulators ?? ['debian']),
+    ),
+  );
+  // A part of the configuration says nothing of what the rest needs.
+  const next = whole ? used : mergeLocks([old, used]);
+  return { next, changes: compareLocks(old, next) };
+}
+
+function forget(lock: Lock, names: readonly string[]): Lock {
+  const known = new Set<string>();
+  const keep = (...own: readonly string[]) => {
+    const named = own.filter((each) => names.includes(each));
+    for (const each of named) known.add(each);
+    return named.length === 0;
+  };
+  const emulators = new Map(
+    [...lock.emulators].filter(([key, { kind }]) => {
+      const guest = key.split(' ')[0] as string;
+      return keep(guest, `${kind}-${guest}`, kind);
+    }),
+  );
+  const packages = new Map(
+    [...lock.packages]
+      .filter(([app]) => keep(app))
+      .map(([app, list]) => {
+        const kept = [...list].filter(([key]) => keep(key, key.split(':')[0] as string));
+        return [app, new Map(kept)] as const;
+      }),
+  );
+  const unknown = names.filter((name) => !known.has(name));
+  if (unknown.length === 0) return { ...lock, emulators, packages };
+  throw new UportError({
+    code: 'UPORT_LOCK_NAME_UNKNOWN',
+    category: 'usage',
+    message: `the lock has no ${unknown.join(', ')}`,
+    hint: 'name an emulator (qemu-x86_64), a package or an app; without a name everything is updated',
+  });
+}
+
+/** @throws UportError UPORT_LOCK_INVALID */
+async function readLock(config: LoadedConfig): Promise<Lock | undefined> {
+  const file = path.join(config.folder, LOCK_NAME);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw systemError(error, file);
+  }
+  try {
+    return parseLock(text);
+  } catch (error) {
+    throw error instanceof UportError ? error.inFile(file) : error;
+  }
+}
+
+async function writeLock(config: LoadedConfig, lock: Lock): Promise<void> {
+  const file = path.join(config.folder, LOCK_NAME);
+  const text = encodeLock(lock);
+  if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return;
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw systemError(error, file);
+  }
+}
+
+function noLock({ folder }: LoadedConfig): UportError {
+  return new UportError({
+    code: 'UPORT_LOCK_MISSING',
+    category: 'usage',
+    message: 'there is no lock to keep to',
+    hint: `run uport build without --frozen once and keep ${LOCK_NAME} in version control`,
+    file: path.join(folder, LOCK_NAME),
+  });
+}
+
+function drift({ folder }: LoadedConfig, changes: readonly LockChange[]): UportError {
+  const shown = changes.slice(0, 20).map(describeChange);
+  const more = changes.length > shown.length ? `; and ${changes.length - shown.length} more` : '';
+  return new UportError({
+    code: 'UPORT_LOCK_DRIFT',
+    category: 'validation',
+    message: `this build is not the locked one: ${shown.join('; ')}${more}`,
+    hint: 'put back what changed, or run uport update and look at what it changes',
+    file: path.join(folder, LOCK_NAME),
+  });
+}

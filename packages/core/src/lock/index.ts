@@ -1,0 +1,15 @@
+export {
+  compareLocks,
+  describeChange,
+  EMPTY_LOCK,
+  encodeLock,
+  LOCK_NAME,
+  type Lock,
+  type LockChange,
+  type LockedEmulator,
+  type LockedPackage,
+  lockOfPlan,
+  mergeLocks,
+  parseLock,
+} from './lock.ts';
+export { type LockOptions, lockedProvider } from './locked-provider.ts';

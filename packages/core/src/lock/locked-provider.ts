@@ -1,0 +1,133 @@
+// Emulators as a lock pins them.
+import { UportError } from '@uport/errors';
+import { mirrorsOf } from '../debian/archive.ts';
+import { asFailedTry, type FailedTry, unavailable } from '../debian/package.ts';
+import type { Arch } from '../model/arch.ts';
+import type { EmulatorOrigin, PinnedEmulator } from '../plan/plan.ts';
+import { emulatorOfPackage } from '../qemu/debian-provider.ts';
+import { readEmulatorFile } from '../qemu/emulator-file.ts';
+import type { EmulatorProvider, ProviderContext } from '../qemu/provider.ts';
+import { findEmulators } from '../qemu/providers.ts';
+import { emulatorKey, type Lock, type LockedEmulator } from './lock.ts';
+
+export interface LockOptions {
+  readonly lock: Lock;
+  /** As a configuration spells the providers. */
+  readonly sources: readonly string[];
+}
+
+/**
+ * The locked emulators, in place of what the providers have now. Of one that is locked no index is
+ * asked; a file of a folder is compared with the lock.
+ *
+ * @param providers where emulators come from that the lock does not have
+ */
+export function lockedProvider(
+  providers: readonly EmulatorProvider[],
+  options: LockOptions,
+): EmulatorProvider {
+  return {
+    name: options.sources.join(' '),
+    find: (guest, host, context) => find(guest, host, providers, options, context),
+  };
+}
+
+async function find(
+  guest: Arch,
+  host: Arch,
+  providers: readonly EmulatorProvider[],
+  { lock, sources }: LockOptions,
+  context: ProviderContext,
+): Promise<PinnedEmulator | undefined> {
+  const locked = lock.emulators.get(emulatorKey(guest.name, host.name, sources));
+  const ask = async () => (await findEmulators(guest, [host], providers, context)).get(host.name);
+  if (locked === undefined) {
+    // What is missing is told together with all else that does not fit.
+    return ask();
+  }
+  const kept = context.store.locate(locked.digest) !== undefined;
+  if (kept) await checkVersion(locked, guest, host, context);
+  if (locked.origin.provider === 'dir') {
+    const there = await ask().catch((error: unknown) => {
+      // A folder that is gone is no change while the store has the file.
+      if (kept) return undefined;
+      throw error;
+    });
+    return there || !kept ? there : pinOf(locked, guest, host);
+  }
+  if (kept) return pinOf(locked, guest, host);
+  if (locked.origin.provider !== 'debian') return ask();
+  const fetched = await fetchLocked(locked, locked.origin, guest, host, context);
+  if (fetched?.digest === locked.digest && fetched.version === locked.version) return fetched;
+  throw drift(locked, fetched, guest, host);
+}
+
+/** A lock that was edited may name another version than its file is of. */
+async function checkVersion(
+  locked: LockedEmulator,
+  guest: Arch,
+  host: Arch,
+  { store }: ProviderContext,
+): Promise<void> {
+  if (locked.kind !== 'qemu') return;
+  const { banner } = await readEmulatorFile(store.pathOf(locked.digest));
+  if (banner?.guest === guest.name && banner.version === locked.version) return;
+  throw drift(locked, banner && { ...locked, version: banner.version }, guest, host);
+}
+
+function drift(
+  locked: LockedEmulator,
+  there: { readonly version: string; readonly digest: string } | undefined,
+  guest: Arch,
+  host: Arch,
+): UportError {
+  return new UportError({
+    code: 'UPORT_LOCK_DRIFT',
+    category: 'validation',
+    message: `the emulator of ${guest.name} for ${host.name} is not the locked one: ${locked.version} (${locked.digest}) → ${there ? `${there.version} (${there.digest})` : 'nothing'}`,
+    hint: `put back the lock that was, or run uport update ${guest.name}, and look at what it changes`,
+  });
+}
+
+function pinOf(locked: LockedEmulator, guest: Arch, host: Arch): PinnedEmulator {
+  return { ...locked, guest: guest.name, host: host.name };
+}
+
+/** The locked package by its path: no index is needed. */
+async function fetchLocked(
+  locked: LockedEmulator,
+  origin: Extract<EmulatorOrigin, { provider: 'debian' }>,
+  guest: Arch,
+  host: Arch,
+  context: ProviderContext,
+): Promise<PinnedEmulator | undefined> {
+  const failed: FailedTry[] = [];
+  for (const mirror of await mirrorsOf(context)) {
+    try {
+      const found = {
+        name: origin.package,
+        version: origin.packageVersion,
+        architecture: host.debian ?? host.name,
+        sourcePackage: origin.sourcePackage,
+        sourceVersion: origin.sourceVersion,
+        poolPath: origin.packagePath,
+        size: origin.packageSize,
+        digest: origin.packageDigest,
+        depends: '',
+        suite: origin.suite,
+        mirror,
+      };
+      return await emulatorOfPackage(found, guest, host, context);
+    } catch (error) {
+      failed.push(asFailedTry(error, origin.suite, mirror, context));
+    }
+  }
+  const fault = unavailable(`${origin.package} ${origin.packageVersion}`, failed);
+  throw new UportError({
+    code: 'UPORT_LOCK_PACKAGE_GONE',
+    category: 'network',
+    message: `the locked emulator of ${guest.name} for ${host.name} (${locked.version}) cannot be had: ${fault.message}`,
+    hint: 'mirrors keep the newest version only: name an archive that has this one with UPORT_DEBIAN_MIRROR, such as a day of snapshot.debian.org, or run uport update',
+    cause: fault,
+  });
+}
