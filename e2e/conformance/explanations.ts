@@ -133,6 +133,55 @@ export const EXPLANATIONS: readonly Explanation[] = [
     behaviours: ['installing a seccomp filter'],
     ways: EMULATED,
   },
+  {
+    why: "QEMU makes up `/proc/cpuinfo` for some CPUs only; for others the program sees the host's.",
+    behaviours: ["/proc/cpuinfo is of the guest's CPU"],
+    ways: EMULATED,
+  },
+  {
+    why: 'In a user namespace of one user, every other user is `nobody` (65534), and the map of users shows the namespace.',
+    behaviours: ['owners of files', 'map of user ids'],
+    ways: ['userns'],
+  },
+  {
+    why: 'In a user namespace of one user, the bit of another user (root) gives nothing.',
+    behaviours: ["setuid program of the host's CPU"],
+    ways: ['userns'],
+  },
+  {
+    why: 'A seccomp filter without privileges needs no_new_privs, which turns the setuid bit off.',
+    behaviours: ["setuid program of the host's CPU", 'no_new_privs is off', 'Seccomp is 0'],
+    ways: ['ptrace'],
+  },
+  {
+    why: 'The supervisor is the tracer, and a process has one.',
+    behaviours: ['TracerPid is 0', "PTRACE_TRACEME of a program of the host's CPU"],
+    ways: ['ptrace'],
+  },
+  {
+    why: 'The kernel names a process by the file that it executes: the emulator.',
+    behaviours: ['/proc/self/comm', '/proc/PID/comm, seen by the parent'],
+    ways: ['ptrace'],
+  },
+  {
+    why: 'The kernel is given the emulator in the place of the program, so what it would have refused the program for goes unseen.',
+    behaviours: [
+      'ETXTBSY for a program open for writing',
+      'ENOENT for fexecve of a script with O_CLOEXEC',
+      'execveat with AT_SYMLINK_NOFOLLOW',
+    ],
+    ways: ['ptrace'],
+  },
+  {
+    why: 'QEMU 11.1 ends forked children with an internal SIGILL now and then, on the machine that qemu-system simulates; it was seen with binfmt_misc of the system too, so it is not of the way.',
+    behaviours: [
+      '100 orphans come to the subreaper',
+      'app: short-lived orphans leave no zombie',
+      'process 1: orphans are reaped',
+    ],
+    ways: EMULATED,
+    machines: ['s390x'],
+  },
 ];
 
 /** In plain emulation no child of another CPU starts, so all that needs one fails. */

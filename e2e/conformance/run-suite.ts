@@ -43,7 +43,7 @@ export async function runSuite(machine: Machine, options: SuiteOptions = {}): Pr
     commands.push({ argv: ['/bin/busybox', 'insmod', '/lib/binfmt_misc.ko'], root: '/box' });
   }
   const only = options.only ?? [];
-  const seconds = options.seconds ?? (here ? 20 : 120);
+  const seconds = options.seconds ?? (here ? 60 : 120);
   const plan = ways.flatMap((way) =>
     partsOf(way, only).map((part) => {
       const own = only.filter((name) => part.has(name));
