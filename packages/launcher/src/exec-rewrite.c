@@ -28,6 +28,7 @@
 enum {
   WORKING_DIRECTORY = -100, /* AT_FDCWD, of every CPU */
   EMPTY_PATH = 0x1000,      /* AT_EMPTY_PATH */
+  NO_FOLLOW = 0x100,        /* AT_SYMLINK_NOFOLLOW */
   CLOSE_ON_EXEC = 02000000, /* O_CLOEXEC, as fdinfo shows it */
 };
 
@@ -168,6 +169,23 @@ static bool change_call(pid_t thread, int memory, const char *path, bool is_exec
   return false;
 }
 
+/* Whether somebody has the file that was looked at last open for writing: a lease cannot be had then.
+ * False where that cannot be told. */
+static bool is_written(struct tracee_view *view) {
+  int file = open_in_view(view, "");
+  if (file < 0) return false;
+  bool written = fcntl(file, F_SETLEASE, F_RDLCK) != 0 && errno == EAGAIN;
+  if (!written) fcntl(file, F_SETLEASE, F_UNLCK);
+  close(file);
+  return written;
+}
+
+/* Whether the interpreter of a script could not open it: the kernel's answer is ENOENT. */
+static bool is_out_of_reach(const struct tracee_view *view, const char *given) {
+  const char *number = is_own_link(given) ? descriptor_number(given) : NULL;
+  return number && closes_on_exec(view, number);
+}
+
 /* What the emulator is to be told, and its path. */
 static const char *plan(struct rewriter *rewriter, struct tracee_view *view, const char *path,
                         const char *given, uint64_t exe, int memory, struct rewrite *rewrite) {
@@ -194,6 +212,8 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   if (!file->usable || (is_compatible_cpu(target.elf.cpu) && kernel_runs(view->file, target.elf.cpu))) {
     return NULL;
   }
+  /* The kernel has answers of its own to these, ETXTBSY and ENOENT. */
+  if (is_written(view) || (target.scripts > 0 && is_out_of_reach(view, given))) return NULL;
   const char *program = target.scripts > 0 ? target.path
                                            : name_for_emulator(view, given, plain, rewrite);
   const char *absolute = name_in_view(view);
@@ -206,6 +226,10 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   for (unsigned i = 0; i < emulator->arg_count; i++) {
     fits = put_front(rewrite, emulator->args[i]) && fits;
   }
+  struct guest_environment guest;
+  const struct manifest *manifest = rewriter->manifest;
+  find_guest_environment(&manifest->surroundings, manifest->folder, &target.elf, &guest);
+  for (unsigned i = 0; i < guest.option_count; i++) fits = put_front(rewrite, guest.options[i]) && fits;
   fits = put_front(rewrite, "-0") && fits;
   fits = put_front(rewrite, target.scripts > 0 ? target.argv[0] : NULL) && fits;
   fits = put_front(rewrite, shown) && fits;
@@ -223,7 +247,8 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
 static const char *name_for_script(const struct registers *call, const char *path) {
   int directory = (int)(uint32_t)get_argument(call, 0);
   uint32_t flags = (uint32_t)get_argument(call, 4);
-  if ((flags & ~(uint32_t)EMPTY_PATH) != 0 || (*path == '\0' && flags == 0)) return NULL;
+  if ((flags & ~(uint32_t)(EMPTY_PATH | NO_FOLLOW)) != 0) return NULL;
+  if (*path == '\0' && !(flags & EMPTY_PATH)) return NULL;
   if (*path == '/' || directory == WORKING_DIRECTORY) return path;
   const char *folder = concatenate("/dev/fd/", decimal((uint64_t)(unsigned)directory), "");
   return *path ? concatenate(folder, "/", path) : folder;
@@ -245,6 +270,7 @@ bool rewrite_exec(struct rewriter *rewriter, pid_t thread, bool is_execveat, uin
     const char *given = is_execveat ? name_for_script(&rewrite->before, path) : path;
     if (given && *given != '\0') {
       start_view(&view, thread);
+      view.no_follow = is_execveat && *path != '\0' && (get_argument(&rewrite->before, 4) & NO_FOLLOW);
       const char *start = plan(rewriter, &view, path, given, exe, memory, rewrite);
       done = start && change_call(thread, memory, start, is_execveat, rewrite);
       end_view(&view);
@@ -282,7 +308,9 @@ struct block {
   unsigned char *bytes;
   size_t capacity; /* in bytes, of the mapping */
   size_t words;
-  uint8_t word; /* bytes of each */
+  size_t environment; /* where it begins */
+  size_t auxiliary;   /* where that vector begins */
+  uint8_t word;       /* bytes of each */
 };
 
 static uint64_t get_word(const struct block *block, size_t index) {
@@ -334,61 +362,109 @@ static bool read_block(int memory, uint64_t stack, uint8_t word, struct block *b
       block->words = index + 2;
       return true;
     }
-    in++;
-    if (in == AUXILIARY) index--;
+    if (in == ARGUMENTS) {
+      block->environment = index + 1;
+      in = ENVIRONMENT;
+    } else {
+      block->auxiliary = index + 1;
+      in = AUXILIARY;
+      index--;
+    }
   }
 }
 
+/* Whether a variable has the very value that programs of the guest are given. */
+static bool is_unwanted(int memory, uint64_t at, const struct guest_environment *unwanted) {
+  static char text[VALUE_SIZE_MAX * 2];
+  if (!unwanted) return false;
+  bool known = false;
+  for (unsigned i = 1; i < unwanted->option_count; i += 2) {
+    const char *variable = unwanted->options[i];
+    size_t size = strlen(variable) + 1;
+    known = known || (size <= sizeof text && read_memory(memory, at, text, size) == size &&
+                      memcmp(text, variable, size) == 0);
+  }
+  return known;
+}
+
+/* Puts the block further down: with the arguments in front, without what is unwanted of the
+ * environment. Returns where the program's name lies, or 0. */
 static uint64_t move_block(int memory, uint64_t stack, const struct block *block,
-                           const struct rewrite *rewrite, uint64_t *new_stack) {
+                           const struct rewrite *rewrite, const struct guest_environment *unwanted,
+                           uint64_t *new_stack) {
   uint8_t word = block->word;
   size_t strings = strlen(rewrite->exe) + 1;
   for (unsigned i = 0; i < rewrite->front_count; i++) {
     if (rewrite->front[i]) strings += strlen(rewrite->front[i]) + 1;
   }
   /* Before Linux 5.18 there may be no argv[0]. */
-  size_t dropped = get_word(block, 0) > 0 ? 1 : 0;
-  size_t more = rewrite->front_count - dropped;
-  size_t size = (block->words + more) * word;
-  uint64_t at = (stack - more * word - strings) & ~(uint64_t)15;
+  size_t dropped = get_word(block, 0) > 0 && rewrite->front_count > 0 ? 1 : 0;
+  size_t room = (block->words + rewrite->front_count) * word;
+  uint64_t at = (stack - rewrite->front_count * word - strings) & ~(uint64_t)15;
   size_t all = (size_t)(stack + block->words * word - at);
   unsigned char *bytes = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (bytes == MAP_FAILED) return 0;
-  size_t used = size;
-  put_word(bytes, word, 0, get_word(block, 0) + more);
+  size_t text = room, used = 0;
+  put_word(bytes, word, used++, get_word(block, 0) + rewrite->front_count - dropped);
   for (unsigned i = 0; i < rewrite->front_count; i++) {
-    const char *text = rewrite->front[i];
-    uint64_t first = dropped ? get_word(block, 1) : at + size + strings - 1;
-    put_word(bytes, word, 1 + i, text ? at + used : first);
-    if (text) {
-      memcpy(bytes + used, text, strlen(text) + 1);
-      used += strlen(text) + 1;
+    const char *one = rewrite->front[i];
+    uint64_t first = dropped ? get_word(block, 1) : at + room + strings - 1;
+    put_word(bytes, word, used++, one ? at + text : first);
+    if (one) {
+      memcpy(bytes + text, one, strlen(one) + 1);
+      text += strlen(one) + 1;
     }
   }
-  uint64_t exe = at + used;
-  memcpy(bytes + used, rewrite->exe, strlen(rewrite->exe) + 1);
-  memcpy(bytes + (1 + rewrite->front_count) * word, block->bytes + (1 + dropped) * word,
-         (block->words - 1 - dropped) * word);
+  memcpy(bytes + text, rewrite->exe, strlen(rewrite->exe) + 1);
+  for (size_t i = 1 + dropped; i < block->words; i++) {
+    uint64_t value = get_word(block, i);
+    bool is_variable = i >= block->environment && i < block->auxiliary && value != 0;
+    if (is_variable && is_unwanted(memory, value, unwanted)) continue;
+    put_word(bytes, word, used++, value);
+  }
   bool written = write_memory(memory, at, bytes, all);
   munmap(bytes, all);
   *new_stack = at;
-  return written ? exe : 0;
+  return written ? at + text : 0;
 }
 
-uint64_t finish_rewrite(pid_t process, const struct rewrite *rewrite) {
+static uint64_t change_stack(pid_t process, const struct rewrite *rewrite,
+                             const struct guest_environment *unwanted) {
   struct registers registers;
   struct block block = {0};
   uint64_t exe = 0, stack = 0;
   int memory = open_memory(process);
   if (memory < 0) return 0;
-  if (read_registers(process, &registers) &&
-      read_block(memory, get_register(&registers, registers.abi->stack), registers.abi->word,
-                 &block)) {
-    exe = move_block(memory, get_register(&registers, registers.abi->stack), &block, rewrite, &stack);
-    set_register(&registers, registers.abi->stack, stack);
-    if (exe != 0 && !write_registers(process, &registers)) exe = 0;
+  if (read_registers(process, &registers)) {
+    uint64_t before = get_register(&registers, registers.abi->stack);
+    if (read_block(memory, before, registers.abi->word, &block)) {
+      exe = move_block(memory, before, &block, rewrite, unwanted, &stack);
+      set_register(&registers, registers.abi->stack, stack);
+      if (exe != 0 && !write_registers(process, &registers)) exe = 0;
+    }
   }
   if (block.bytes) munmap(block.bytes, block.capacity);
   close(memory);
   return exe;
+}
+
+uint64_t finish_rewrite(pid_t process, const struct rewrite *rewrite) {
+  return change_stack(process, rewrite, NULL);
+}
+
+void clean_environment(const struct rewriter *rewriter, pid_t process) {
+  const struct manifest *manifest = rewriter->manifest;
+  const struct surroundings *surroundings = &manifest->surroundings;
+  if (!has_guest_settings(surroundings)) return;
+  struct tracee_view view;
+  struct guest_environment guest;
+  const struct elf elf = {.cpu = surroundings->cpu, .flags = surroundings->flags_value};
+  find_guest_environment(surroundings, manifest->folder, &elf, &guest);
+  start_view(&view, process);
+  /* The emulators themselves are started with it in one case: see find_guest_environment. */
+  bool is_other = check_in_view(&view, "/proc/self/exe", false) == 0 && !own_emulator(rewriter, &view);
+  end_view(&view);
+  static struct rewrite nothing;
+  nothing.exe = "";
+  if (is_other) change_stack(process, &nothing, &guest);
 }

@@ -7,7 +7,7 @@
 #include "manifest.h"
 #include "tracee.h"
 
-enum { FRONT_MAX = EMULATOR_ARGS_MAX + 16, FRONT_TEXT_MAX = 48 * 1024 };
+enum { FRONT_MAX = EMULATOR_ARGS_MAX + 2 * SETTINGS_MAX + 16, FRONT_TEXT_MAX = 64 * 1024 };
 
 /* An exec that was rewritten and has not happened yet. Lives from one stop to another. */
 struct rewrite {
@@ -55,5 +55,8 @@ void undo_rewrite(pid_t thread, const struct rewrite *rewrite);
 /* At the stop after the exec: the emulator gets its arguments. Returns where the program's name lies
  * now, or 0 when the process cannot go on. */
 uint64_t finish_rewrite(pid_t process, const struct rewrite *rewrite);
+
+/* At the stop after any other exec: a program of the host does not get the guest's libraries. */
+void clean_environment(const struct rewriter *rewriter, pid_t process);
 
 #endif

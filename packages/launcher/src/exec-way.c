@@ -38,21 +38,27 @@ bool read_exec_way(const char *text, enum exec_way *way) {
   return false;
 }
 
+/* One step of the ladder; `reason` tells why it was not taken. */
+static bool take(unsigned way, const struct manifest *manifest, const char *reason) {
+  if (!reason) reason = ways[way].take(manifest);
+  debug("children: ", reason ? "not " : "", ways[way].name, reason ? ": " : " is the way", reason, NULL);
+  return !reason;
+}
+
 enum exec_way prepare_children(const struct manifest *manifest, enum exec_way wanted) {
-  for (unsigned i = EXEC_BINFMT; i < EXEC_NONE; i++) {
-    if (wanted != EXEC_AUTO && wanted != i) continue;
-    const char *reason = NULL;
-    if (wanted == EXEC_AUTO && ways[i].passed_over) reason = ways[i].passed_over();
-    if (!reason) reason = ways[i].take(manifest);
-    if (!reason) {
-      debug("children: ", ways[i].name, " is the way", NULL);
-      return (enum exec_way)i;
-    }
-    if (wanted == i) {
-      die(STATUS_OWN_FAULT, "UPORT_EXEC=", ways[i].name, ": cannot be had here: ", reason,
-          "; leave UPORT_EXEC out to take what can be had", NULL);
-    }
-    debug("children: not ", ways[i].name, ": ", reason, NULL);
+  if (wanted != EXEC_AUTO && wanted != EXEC_NONE) {
+    const char *reason = ways[wanted].take(manifest);
+    if (!reason) return wanted;
+    die(STATUS_OWN_FAULT, "UPORT_EXEC=", ways[wanted].name, ": cannot be had here: ", reason,
+        "; leave UPORT_EXEC out to take what can be had", NULL);
+  }
+  /* The supervisor alone can keep them from programs of the host. */
+  bool has_own = has_guest_settings(&manifest->surroundings);
+  if (wanted == EXEC_AUTO && has_own && take(EXEC_PTRACE, manifest, NULL)) return EXEC_PTRACE;
+  for (unsigned way = EXEC_BINFMT; wanted == EXEC_AUTO && way < EXEC_NONE; way++) {
+    if (has_own && way == EXEC_PTRACE) continue;
+    const char *reason = ways[way].passed_over ? ways[way].passed_over() : NULL;
+    if (take(way, manifest, reason)) return (enum exec_way)way;
   }
   debug("children: plain emulation: programs of other CPUs cannot be started by the app", NULL);
   return EXEC_NONE;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -128,6 +129,8 @@ static void after_exec(pid_t process) {
       debug("ptrace: process ", decimal((uint64_t)process), ": its arguments could not be made", NULL);
       kill(process, SIGKILL);
     }
+  } else {
+    clean_environment(&rewriter, process);
   }
   go_on(process, 0);
 }
@@ -219,6 +222,19 @@ static void block_signals(void) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, NULL, sizeof all);
 }
 
+/* The processes that it has stopped wait for it: a short slice makes the scheduler give it the
+ * processor soon (Linux 6.12; older ones take no notice). */
+static void ask_for_short_slices(void) {
+  struct {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+  } attributes = {.size = 48, .nice = getpriority(PRIO_PROCESS, 0), .runtime = 100000 /* ns */};
+  syscall(SYS_sched_setattr, 0, &attributes, 0);
+}
+
 static void let_go(pid_t app) {
   int status;
   if (ptrace(PTRACE_INTERRUPT, app, 0, 0) == 0 && waitpid(app, &status, __WALL) == app) {
@@ -235,6 +251,7 @@ __attribute__((noreturn)) static void live(pid_t app, int line, const struct man
   ssize_t told = write(line, &error, sizeof error);
   if (error != 0 || told != sizeof error) _exit(0);
   prctl(PR_SET_NAME, "uport-children", 0, 0, 0);
+  ask_for_short_slices();
   struct tracee *first = add_tracee(app);
   if (first) first->known = true;
   /* Some emulators lie in memory: their descriptors are the app's. */

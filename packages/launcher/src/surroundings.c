@@ -245,6 +245,14 @@ void find_guest_environment(const struct surroundings *surroundings, const char 
   }
 }
 
+bool has_guest_settings(const struct surroundings *surroundings) {
+  for (unsigned i = 0; surroundings->has_guest && i < surroundings->setting_count; i++) {
+    enum setting_kind kind = surroundings->settings[i].kind;
+    if (kind == SETTING_GUEST_ENV || kind == SETTING_GUEST_PATHS) return true;
+  }
+  return false;
+}
+
 char **join_arguments(char **argv, const char **args, unsigned arg_count, const char **defaults,
                       unsigned default_count) {
   if (arg_count == 0 && default_count == 0) return argv;

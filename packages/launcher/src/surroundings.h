@@ -64,6 +64,9 @@ struct guest_environment {
 void find_guest_environment(const struct surroundings *surroundings, const char *folder,
                             const struct elf *elf, struct guest_environment *found);
 
+/* Whether there is anything that only programs of the guest's CPU get. */
+bool has_guest_settings(const struct surroundings *surroundings);
+
 /* The caller's arguments after a program's own; its defaults when the caller gives none. */
 char **join_arguments(char **argv, const char **args, unsigned arg_count, const char **defaults,
                       unsigned default_count);

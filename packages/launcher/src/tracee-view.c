@@ -39,6 +39,7 @@ void start_view(struct tracee_view *view, pid_t thread) {
   view->thread = thread;
   view->self = concatenate("/proc/", decimal((uint64_t)thread), "/");
   view->same_root = has_same_root(view->self);
+  view->no_follow = false;
   view->file = -1;
 }
 
@@ -95,13 +96,15 @@ static const char *absolute_below(const struct tracee_view *view, const char *st
 /* An O_PATH descriptor of what the process finds by a name, or -1 and errno. */
 static int look_up(struct tracee_view *view, const char *path) {
   const char *start = concatenate(view->self, "cwd", "");
+  int flags = O_PATH | O_CLOEXEC | (view->no_follow ? O_NOFOLLOW : 0);
+  view->no_follow = false;
   if (*path == '\0') {
     errno = ENOENT;
     return -1;
   }
   const char *between, *own;
   if (*path == '/' && (own = own_part(path, &between))) {
-    return open(concatenate(view->self, between, own), O_PATH | O_CLOEXEC);
+    return open(concatenate(view->self, between, own), flags);
   }
   if (!view->same_root) {
     const char *absolute = *path == '/' ? path : absolute_below(view, start, path);
@@ -109,12 +112,12 @@ static int look_up(struct tracee_view *view, const char *path) {
       errno = EXDEV;
       return -1;
     }
-    return open_below(concatenate(view->self, "root", ""), absolute, O_PATH);
+    return open_below(concatenate(view->self, "root", ""), absolute, flags);
   }
-  if (*path == '/') return open(path, O_PATH | O_CLOEXEC);
+  if (*path == '/') return open(path, flags);
   int folder = open(start, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return -1;
-  int descriptor = openat(folder, path, O_PATH | O_CLOEXEC);
+  int descriptor = openat(folder, path, flags);
   int error = errno;
   close(folder);
   errno = error;
@@ -127,6 +130,7 @@ int check_in_view(void *context, const char *path, bool is_interpreter) {
   if (*path == '\0' && is_interpreter) return EACCES;
   view->file = look_up(view, path);
   if (view->file < 0 || fstat(view->file, &view->status) != 0) return errno;
+  if (S_ISLNK(view->status.st_mode)) return ELOOP;
   if (!S_ISREG(view->status.st_mode)) return EACCES;
   /* AT_EMPTY_PATH for faccessat2 came with it (Linux 5.8). */
   if (syscall(SYS_faccessat2, view->file, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0) return 0;
