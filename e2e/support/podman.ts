@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { CommandResult } from '@uport/testkit';
 import { type RunBytesOptions, runBytes } from './run-bytes.ts';
 import { removeFolder, temporaryFolder } from './temporary-folder.ts';
-import { start } from './uport.ts';
+import { type Finished, start } from './uport.ts';
 
 /** A podman of the tests' own, with its images in a temporary folder. */
 export interface Podman {
@@ -12,6 +12,8 @@ export interface Podman {
   run(image: string, args: readonly string[], options?: RunOptions): Promise<CommandResult>;
   /** Sends a signal to the first process of a running container. */
   signal(container: string, name: string): Promise<void>;
+  /** Any other podman command, with the images and containers of these tests. */
+  call(...args: readonly string[]): Promise<Finished>;
   remove(): Promise<void>;
 }
 
@@ -19,17 +21,19 @@ export interface RunOptions extends RunBytesOptions {
   readonly flags?: readonly string[];
 }
 
+/** Without the limits, podman asks for more than an unprivileged build machine may give. */
+export const CONTAINER_FLAGS: readonly string[] = [
+  ...['--runtime', 'runc', '--network=none'],
+  ...['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'],
+];
+
 export async function openPodman(): Promise<Podman> {
   const folder = await temporaryFolder();
   const common = [
     ...['--root', path.join(folder, 'root'), '--runroot', path.join(folder, 'run')],
     ...['--storage-driver', 'overlay', '--cgroup-manager=cgroupfs'],
   ];
-  // Without the limits, podman asks for more than an unprivileged build machine may give.
-  const container = [
-    ...['run', '--rm', '--interactive', '--runtime', 'runc', '--network=none'],
-    ...['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--hostname', 'box'],
-  ];
+  const container = ['run', '--rm', '--interactive', ...CONTAINER_FLAGS, '--hostname', 'box'];
   return {
     async pull(layout) {
       const pulled = await start('podman', [...common, 'pull', '-q', `oci:${layout}:latest`]);
@@ -44,6 +48,7 @@ export async function openPodman(): Promise<Podman> {
       const sent = await start('podman', [...common, 'kill', '--signal', name, container]);
       if (sent.status !== 0) throw new Error(`podman kill: ${sent.stderr}`);
     },
+    call: (...args) => start('podman', [...common, ...args]),
     async remove() {
       await start('podman', [...common, 'rm', '--all', '--force']);
       await start('podman', [...common, 'rmi', '--all', '--force']);

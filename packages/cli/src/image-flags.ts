@@ -48,12 +48,13 @@ const NOT_FOR_IMAGES: readonly string[] = [
  * @throws UportError UPORT_USAGE
  */
 export function refuseImageFlags(
-  given: Readonly<Record<string, { readonly setFromDefault?: boolean } | undefined>>,
+  given: Readonly<Record<string, unknown>>,
+  metadata: Readonly<Record<string, { readonly setFromDefault?: boolean } | undefined>>,
   made: boolean,
 ): void {
   const allowed = made ? [] : ['entrypoint', 'compression-level'];
   const wrong = NOT_FOR_IMAGES.filter((name) => !allowed.includes(name)).filter(
-    (name) => given[name] !== undefined && given[name]?.setFromDefault !== true,
+    (name) => given[name] !== undefined && metadata[name]?.setFromDefault !== true,
   );
   if (wrong.length === 0) return;
   throw usage(

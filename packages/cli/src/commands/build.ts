@@ -141,7 +141,7 @@ export default class Build extends BaseCommand {
     const image = parseImageInput(args.input);
     if (image) {
       const made = flags.emit.includes(ociFlags.name);
-      refuseImageFlags(metadata.flags, made);
+      refuseImageFlags(flags, metadata.flags, made);
       // Without -o a pushed image needs nothing on this machine.
       const local = !flags.push || metadata.flags.out?.setFromDefault !== true;
       const built = made ? await this.#buildImage(image, flags, local) : undefined;

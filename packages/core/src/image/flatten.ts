@@ -25,6 +25,15 @@ export interface FlattenOptions {
   readonly store: Store;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  readonly limits?: FlattenLimits;
+}
+
+/** What an image may hold at most. */
+export interface FlattenLimits {
+  /** Entries of all layers, with the folders that they imply. */
+  readonly entries?: number;
+  /** Bytes that a layer unpacks to; a large layer may unpack to 200 times its size. */
+  readonly unpacked?: number;
 }
 
 export interface FlatImage {
@@ -60,7 +69,7 @@ export async function flattenImage(
   platform: SourcePlatform,
   options: FlattenOptions,
 ): Promise<FlatImage> {
-  const { signal, store } = options;
+  const { signal, store, limits = {} } = options;
   const { layers } = platform.manifest;
   const { diffIds } = await readConfig(source, platform.manifest);
   for (const layer of layers) checkReadable(source, layer);
@@ -73,13 +82,15 @@ export async function flattenImage(
   };
   try {
     const spool = createSpool(handle, file, options.keep);
-    const tree = createTree(source, spool);
+    const tree = createTree(source, spool, limits.entries ?? ENTRIES_MAX);
+    const unpackedMax = limits.unpacked ?? UNPACKED_MAX;
     let unpacked = 0;
     for (const [i, layer] of layers.entries()) {
       unpacked += await readLayer(
         source,
         layer,
         diffIds[i] as Digest,
+        unpackedMax,
         signal,
         task.advance,
         (reader) => tree.apply(readTar(reader), i, signal),
@@ -128,6 +139,7 @@ async function readLayer(
   source: ImageSource,
   layer: Descriptor,
   diffId: Digest,
+  unpackedMax: number,
   signal: AbortSignal,
   advance: (size: number) => void,
   read: (reader: ReturnType<typeof byteReader>) => Promise<void>,
@@ -147,7 +159,7 @@ async function readLayer(
       },
     }),
   };
-  const limit = Math.max(UNPACKED_MAX, layer.size * RATIO_MAX);
+  const limit = Math.max(unpackedMax, layer.size * RATIO_MAX);
   const diff = createHash('sha256');
   let size = 0;
   const tar = async function* () {
@@ -256,16 +268,16 @@ interface Tree {
   entries(): readonly PayloadEntry[];
 }
 
-function createTree(source: ImageSource, spool: Spool): Tree {
+function createTree(source: ImageSource, spool: Spool, entriesMax: number): Tree {
   const root = newFolder(-1);
   let count = 0;
 
   const countEntry = () => {
-    if (++count <= ENTRIES_MAX) return;
+    if (++count <= entriesMax) return;
     throw imageFault(
       'UPORT_IMAGE_TOO_MANY',
       source.name,
-      `the layers have more than ${ENTRIES_MAX} entries`,
+      `the layers have more than ${entriesMax} entries`,
       DO_NOT_USE,
     );
   };
