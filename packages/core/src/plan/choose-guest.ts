@@ -2,19 +2,12 @@
 import { ARCHES, type Arch } from '../model/arch.ts';
 
 /**
- * Guests by how fast QEMU runs them, the fastest first. Measured: see docs/images.md. CPUs that are
- * not here come after these.
+ * Guests, the best first: 64-bit ones, then 32-bit ones, each by how fast QEMU runs them. Measured:
+ * see docs/images.md. CPUs that are not here come after these.
  */
 const BY_SPEED: readonly string[] = [
-  'aarch64',
-  'riscv64',
-  'x86_64',
-  'loongarch64',
-  'ppc64le',
-  's390x',
-  'arm',
-  'i386',
-  'mips64el',
+  ...['aarch64', 'riscv64', 'x86_64', 'loongarch64', 'mips64el', 'ppc64le', 'ppc64', 's390x'],
+  ...['arm', 'mipsel', 'i386'],
 ];
 
 /** Guests by speed alone, the fastest first. */
