@@ -7,6 +7,7 @@ import {
   build,
   buildFromImage,
   buildImage,
+  buildRootfs,
   describeChange,
   type ImageInput,
   type PushResult,
@@ -54,6 +55,7 @@ export default class Build extends BaseCommand {
     '<%= config.bin %> build ./nqueens --emit universal,fatelf -o dist',
     '<%= config.bin %> build ./app --emit nix --version-string 1.2 --license unfree -o dist',
     '<%= config.bin %> build ./result --emit oci,universal -o dist',
+    '<%= config.bin %> build --rootfs root.tar --entrypoint /usr/bin/python3 --emit oci -o dist',
     '<%= config.bin %> build ./app-riscv64 --slice amd64=./app-amd64 --emit oci -o dist',
   ];
 
@@ -66,6 +68,11 @@ export default class Build extends BaseCommand {
   };
 
   static override flags = {
+    rootfs: Flags.string({
+      summary:
+        'A whole root file system, in place of a program: a folder, or a tar (also .gz, .xz, .zst). --entrypoint names what starts.',
+      helpValue: 'DIR|TAR',
+    }),
     emit: Flags.option({
       summary: 'What to make.',
       options: EMIT_FLAGS.map((entry) => entry.name),
@@ -125,9 +132,10 @@ export default class Build extends BaseCommand {
 
   async run(): Promise<unknown> {
     const { args, flags, metadata } = await this.parse(Build);
-    const config = await this.#configFor(args.input, flags);
+    const config =
+      flags.rootfs === undefined ? await this.#configFor(args.input, flags) : undefined;
     if (config) return this.#buildConfig(config, args.input, flags, metadata.flags);
-    if (args.input === undefined) throw noConfig('no input is named');
+    const input = inputOf(args.input, flags.rootfs);
     if (flags.frozen) throw usage('--frozen needs a configuration', 'run uport init first');
     if (flags.push && !flags.emit.includes(ociFlags.name)) {
       throw usage('--push needs --emit oci', 'add oci to --emit');
@@ -138,7 +146,7 @@ export default class Build extends BaseCommand {
     }
     // Before the work, not after it.
     for (const reference of flags.push ?? []) parseReference(reference);
-    const image = parseImageInput(args.input);
+    const image = flags.rootfs === undefined ? parseImageInput(input) : undefined;
     if (image) {
       const made = flags.emit.includes(ociFlags.name);
       refuseImageFlags(flags, metadata.flags, made);
@@ -156,8 +164,8 @@ export default class Build extends BaseCommand {
     const entrypoint =
       flags.entrypoint === undefined ? undefined : words(flags.entrypoint, '--entrypoint');
     const store = await Store.open();
-    const result = await build({
-      input: args.input,
+    const result = await (flags.rootfs === undefined ? build : buildRootfs)({
+      input,
       outDir: flags.out,
       emit: EMIT_FLAGS.filter((entry) => flags.emit.includes(entry.name)).map((entry) =>
         entry.request(flags),
@@ -362,4 +370,13 @@ function slices(pairs: readonly string[]): ReadonlyMap<Arch, string> {
       return [parseArch(cpu), file];
     }),
   );
+}
+
+function inputOf(input: string | undefined, rootfs: string | undefined): string {
+  if (input !== undefined && rootfs !== undefined) {
+    throw usage('a root file system takes the place of the input', 'leave one of the two out');
+  }
+  const given = input ?? rootfs;
+  if (given === undefined) throw noConfig('no input is named');
+  return given;
 }

@@ -13,6 +13,8 @@ export interface App {
   readonly interpreter: string | undefined;
   /** It was a folder, not a single program. */
   readonly wholeFolder: boolean;
+  /** The payload is a whole root file system: its top is `/`. */
+  readonly wholeRoot?: boolean;
   /** Where the paths that users name begin; `app` unless told. */
   readonly folder?: BytePath;
   /** The program that starts; a script or an ELF file. */

@@ -4,7 +4,7 @@ import type { Elf } from '@uport/elf';
 import { UportError } from '@uport/errors';
 import { type Arch, archOfElf } from '../model/arch.ts';
 import { bytePath, displayBytes, parseBytePath, textPath } from '../model/byte-path.ts';
-import type { ContentSource } from '../model/content.ts';
+import type { ContentPlace, ContentSource } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import type { Progress } from '../model/progress.ts';
@@ -121,7 +121,7 @@ export async function appOfScan(
   const entry = resolveEntry(entries, program);
   if (entry?.type !== 'file') return undefined;
   const target = targetOf(entry.path, scan, input);
-  const file = scan.files.get(digestOf(entries, target)) as string | Buffer;
+  const file = scan.files.get(digestOf(entries, target)) as ContentPlace;
   const elf = await readProgram(file, displayBytes(target));
   return { ...assemble(name, target, elf, scan, input), program, wholeFolder: true };
 }
@@ -225,6 +225,6 @@ function linkageOf(elf: Elf, target: BytePath, input: string): App['linkage'] {
   });
 }
 
-function filesAsContent(files: ReadonlyMap<Digest, string | Buffer>): ContentSource {
+function filesAsContent(files: ReadonlyMap<Digest, ContentPlace>): ContentSource {
   return { locate: (digest) => files.get(digest) };
 }

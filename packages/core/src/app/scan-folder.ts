@@ -1,8 +1,17 @@
 import { createHash, hash } from 'node:crypto';
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { UportError } from '@uport/errors';
 import { displayBytes, parseBytePath } from '../model/byte-path.ts';
+import type { ContentPlace } from '../model/content.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import type { ProgressTask } from '../model/progress.ts';
@@ -10,8 +19,8 @@ import { systemError } from '../system-error.ts';
 
 export interface Scan {
   readonly entries: readonly PayloadEntry[];
-  /** The file on disk with these bytes. */
-  readonly files: ReadonlyMap<Digest, string | Buffer>;
+  /** Where these bytes lie on disk. */
+  readonly files: ReadonlyMap<Digest, ContentPlace>;
   /** The first bytes of each regular file that starts like a program: ELF or `#!`. */
   readonly programs: ReadonlyMap<BytePath, Buffer>;
   /** The regular files that start like FatELF. */
@@ -21,6 +30,11 @@ export interface Scan {
 export interface ScanContext {
   readonly task: ProgressTask;
   readonly signal: AbortSignal;
+  /**
+   * A whole root file system: owners and devices are read too. Who is not root is taken for user 0,
+   * as whom a root that was made without root belongs.
+   */
+  readonly wholeRoot?: boolean;
   /** Sees the bytes of each file, and link targets, on the way. */
   readonly observer?: ScanObserver;
 }
@@ -56,6 +70,16 @@ export async function scanFolder(
 export async function scanEntry(disk: string, path: BytePath, context: ScanContext): Promise<Scan> {
   const scanner = new Scanner(context);
   await scanner.entry(Buffer.from(disk), path);
+  return scanner.result();
+}
+
+/**
+ * Reads a folder as a whole root file system: its files at the top of the payload, with owners,
+ * devices and FIFOs. Sockets are left out: they mean nothing without the process that made them.
+ */
+export async function scanRoot(folder: string, context: ScanContext): Promise<Scan> {
+  const scanner = new Scanner({ ...context, wholeRoot: true });
+  await scanner.root(Buffer.from(folder));
   return scanner.result();
 }
 
@@ -96,15 +120,32 @@ class Scanner {
 
   async folder(disk: Buffer, path: BytePath): Promise<void> {
     this.#context.signal.throwIfAborted();
-    const { mode } = lstatSync(disk);
-    this.#entries.push({ type: 'directory', path, mode: mode & 0o7777 });
+    const stat = lstatSync(disk, { bigint: true });
+    const mode = Number(stat.mode) & 0o7777;
+    this.#entries.push({ type: 'directory', path, mode, ...this.#owner(stat) });
+    await this.#children(disk, `${path}/`);
+  }
+
+  async root(disk: Buffer): Promise<void> {
+    await this.#children(disk, '');
+  }
+
+  async #children(disk: Buffer, prefix: string): Promise<void> {
     const names = readdirSync(disk, { encoding: 'buffer' });
     // Sorted here too: which of several hard links is the file must not depend on the disk.
     names.sort(Buffer.compare);
     for (const name of names) {
       const child = Buffer.concat([disk, Buffer.from('/'), name]);
-      await this.entry(child, parseBytePath(`${path}/${name.toString('latin1')}`));
+      await this.entry(child, parseBytePath(prefix + name.toString('latin1')));
     }
+  }
+
+  #owner(stat: BigIntStats): { readonly uid?: number; readonly gid?: number } {
+    if (!this.#context.wholeRoot) return {};
+    const [uid, gid] = [Number(stat.uid), Number(stat.gid)];
+    const own = process.getuid?.() ?? 0;
+    if (own !== 0 && uid === own) return {};
+    return { ...(uid !== 0 && { uid }), ...(gid !== 0 && { gid }) };
   }
 
   async entry(disk: Buffer, path: BytePath): Promise<void> {
@@ -116,7 +157,16 @@ class Scanner {
       const target = readlinkSync(disk, { encoding: 'buffer' }).toString('latin1');
       this.#context.observer?.startFile();
       this.#context.observer?.add(Buffer.from(target, 'latin1'));
-      this.#entries.push({ type: 'symlink', path, mode: 0o777, target });
+      this.#entries.push({ type: 'symlink', path, mode: 0o777, ...this.#owner(stat), target });
+      return;
+    }
+    if (!stat.isFile() && this.#context.wholeRoot) {
+      const base = { path, mode, ...this.#owner(stat) };
+      const device = deviceNumber(stat.rdev);
+      if (stat.isFIFO()) this.#entries.push({ type: 'fifo', ...base });
+      if (stat.isBlockDevice()) this.#entries.push({ type: 'blockDevice', ...base, device });
+      if (stat.isCharacterDevice())
+        this.#entries.push({ type: 'characterDevice', ...base, device });
       return;
     }
     if (!stat.isFile()) {
@@ -132,17 +182,22 @@ class Scanner {
       const inode = `${stat.dev}:${stat.ino}`;
       const first = this.#inodes.get(inode);
       if (first !== undefined) {
-        this.#entries.push({ type: 'hardlink', path, mode, target: first });
+        this.#entries.push({ type: 'hardlink', path, mode, ...this.#owner(stat), target: first });
         return;
       }
       this.#inodes.set(inode, path);
     }
-    await this.file(disk, path, mode);
+    await this.file(disk, path, mode, this.#owner(stat));
   }
 
-  async file(disk: Buffer, path: BytePath, mode: number): Promise<void> {
+  async file(
+    disk: Buffer,
+    path: BytePath,
+    mode: number,
+    owner: { readonly uid?: number; readonly gid?: number } = {},
+  ): Promise<void> {
     const { size, head, digest } = await this.#readFile(disk);
-    this.#entries.push({ type: 'file', path, mode, size, digest });
+    this.#entries.push({ type: 'file', path, mode, ...owner, size, digest });
     if (!this.#files.has(digest)) this.#files.set(digest, disk);
     if (isProgram(head)) this.#programs.set(path, head);
     if (head.subarray(0, 4).equals(FATELF_HEAD)) this.#fatElfs.add(digest);
@@ -199,6 +254,14 @@ class Scanner {
   }
 }
 
+/** As Linux packs it (`makedev`). */
+function deviceNumber(rdev: bigint): { readonly major: number; readonly minor: number } {
+  return {
+    major: Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn)),
+    minor: Number((rdev & 0xffn) | ((rdev >> 12n) & ~0xffn)),
+  };
+}
+
 const byPath = (a: PayloadEntry, b: PayloadEntry) =>
   a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 
@@ -228,9 +291,9 @@ function openFile(disk: Buffer): number {
   }
 }
 
-function isProgram(head: Buffer): boolean {
+export function isProgram(head: Buffer): boolean {
   return head.subarray(0, 4).equals(ELF_MAGIC) || head.subarray(0, 2).toString('latin1') === '#!';
 }
 
-const FATELF_HEAD = Buffer.from('fa700e1f', 'hex');
+export const FATELF_HEAD = Buffer.from('fa700e1f', 'hex');
 const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');

@@ -1,6 +1,7 @@
 import { UportError } from '@uport/errors';
 import type { Scan } from '../app/scan-folder.ts';
 import { textPath } from '../model/byte-path.ts';
+import type { ContentPlace } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import { pathMissing } from './faults.ts';
@@ -66,7 +67,7 @@ function merge(scans: readonly Scan[]): Scan {
   const entries = [...above, ...scans.flatMap((scan) => scan.entries)];
   return {
     entries: entries.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)),
-    files: new Map<Digest, string | Buffer>(scans.flatMap((scan) => [...scan.files])),
+    files: new Map<Digest, ContentPlace>(scans.flatMap((scan) => [...scan.files])),
     programs: new Map<BytePath, Buffer>(scans.flatMap((scan) => [...scan.programs])),
     fatElfs: new Set<Digest>(scans.flatMap((scan) => [...scan.fatElfs])),
   };

@@ -63,6 +63,7 @@ export function createPlan(inputs: PlanInputs): Plan {
       guest: app.guest.name,
       linkage: app.linkage,
       ...(app.folder !== undefined && { folder: app.folder }),
+      ...(app.wholeRoot && { wholeRoot: true as const }),
       program: app.program,
       target: app.target,
     },

@@ -95,6 +95,8 @@ export interface AppPlan {
   readonly linkage: 'static' | 'static-pie' | 'dynamic';
   /** Where the paths that users name begin; `app` unless told. */
   readonly folder?: BytePath;
+  /** The payload is a whole root file system: its top is `/`. */
+  readonly wholeRoot?: true;
   /** What starts: the target binary, a link to it, or a script. */
   readonly program: BytePath;
   /** The target binary inside the payload tree. */

@@ -1,3 +1,4 @@
+export { type BuildRootfsOptions, buildRootfs } from './build-rootfs.ts';
 export {
   assembleRootfs,
   type CreatedRootfs,
