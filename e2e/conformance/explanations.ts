@@ -164,15 +164,6 @@ export const EXPLANATIONS: readonly Explanation[] = [
     ways: ['ptrace'],
   },
   {
-    why: 'The kernel is given the emulator in the place of the program, so what it would have refused the program for goes unseen.',
-    behaviours: [
-      'ETXTBSY for a program open for writing',
-      'ENOENT for fexecve of a script with O_CLOEXEC',
-      'execveat with AT_SYMLINK_NOFOLLOW',
-    ],
-    ways: ['ptrace'],
-  },
-  {
     why: 'QEMU 11.1 ends forked children with an internal SIGILL now and then, on the machine that qemu-system simulates; it was seen with binfmt_misc of the system too, so it is not of the way.',
     behaviours: [
       '100 orphans come to the subreaper',
