@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "own-loader.h"
 
 static const char folder[] = "/proc/sys/fs/binfmt_misc/";
 
@@ -137,9 +138,12 @@ bool binfmt_fits(const struct target *target) {
 const char *binfmt_serves(const struct manifest *manifest) {
   static char other_name[] = "?";
   char *argv[] = {other_name, NULL};
+  const char *lacking = kernel_lacks_options(manifest);
+  if (lacking) return lacking;
   for (unsigned i = 0; i < manifest->emulator_count; i++) {
     const struct emulator *emulator = &manifest->emulators[i];
     if (is_host_cpu(emulator->cpu) || is_compatible_cpu(emulator->cpu)) continue;
+    if (emulator->arg_count > 0) return "registrations do not give the emulator its options";
     struct target target = {.path = emulator->name, .argv = argv};
     make_elf_head(emulator->cpu, emulator->flags_value, target.head);
     if (!binfmt_fits(&target)) {

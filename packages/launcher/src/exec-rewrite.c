@@ -23,6 +23,7 @@
 #include "exec-filter.h"
 #include "memory.h"
 #include "message.h"
+#include "own-loader.h"
 #include "tracee-view.h"
 
 enum {
@@ -209,7 +210,10 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   const struct emulator *emulator = find_emulator(rewriter->manifest, &target.elf);
   if (!emulator || is_host_cpu(target.elf.cpu)) return NULL;
   const struct emulator_file *file = &rewriter->files[emulator - rewriter->manifest->emulators];
-  if (!file->usable || (is_compatible_cpu(target.elf.cpu) && kernel_runs(view->file, target.elf.cpu))) {
+  if (!file->usable) return NULL;
+  if (is_compatible_cpu(target.elf.cpu) &&
+      !names_own_loader(rewriter->manifest, view->file, target.elf.cpu.class) &&
+      kernel_runs(view->file, target.elf.cpu)) {
     return NULL;
   }
   /* The kernel has answers of its own to these, ETXTBSY and ENOENT. */

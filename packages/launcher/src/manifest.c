@@ -137,9 +137,20 @@ static void clear(struct manifest *manifest) {
   manifest->unpacked_count = 0;
 }
 
+/* At the start of an emulator's argument: the manifest's folder. */
+static const char folder_mark[] = "$FOLDER/";
+
 static void finish(struct manifest *manifest, const char *file) {
   manifest->file = file;
   manifest->folder = folder_of(file);
+  for (unsigned i = 0; i < manifest->emulator_count; i++) {
+    struct emulator *one = &manifest->emulators[i];
+    for (unsigned arg = 0; arg < one->arg_count; arg++) {
+      size_t mark = strlen(folder_mark);
+      if (strncmp(one->args[arg], folder_mark, mark) != 0) continue;
+      one->args[arg] = concatenate(manifest->folder, one->args[arg] + mark, "");
+    }
+  }
   debug("manifest ", file, " has ", decimal(manifest->emulator_count), " emulators", NULL);
 }
 

@@ -17,6 +17,7 @@
 #include "exec-way.h"
 #include "fatelf.h"
 #include "memory.h"
+#include "own-loader.h"
 #include "settings.h"
 #include "target.h"
 
@@ -39,8 +40,16 @@ static int exec_direct(const struct target *target, const struct manifest *manif
   if (target->kind == TARGET_ELF) {
     find_guest_environment(&manifest->surroundings, manifest->folder, &target->elf, &guest);
   }
-  debug(target->file, ": started directly: ", why, NULL);
-  execve(target->file, target->file_argv, guest.complete);
+  struct own_loader own;
+  bool runs_here = target->kind == TARGET_ELF &&
+                   (is_host_cpu(target->elf.cpu) || is_compatible_cpu(target->elf.cpu));
+  if (runs_here && find_own_loader(manifest, target, guest.complete, &own)) {
+    debug(target->file, ": started through its own loader, ", own.file, ": ", why, NULL);
+    execve(own.file, own.argv, guest.complete);
+  } else {
+    debug(target->file, ": started directly: ", why, NULL);
+    execve(target->file, target->file_argv, guest.complete);
+  }
   int error = errno;
   debug(target->file, ": the kernel answers ", error_name(error), NULL);
   return error;

@@ -22,6 +22,7 @@
 
 #include "memory.h"
 #include "message.h"
+#include "own-loader.h"
 
 enum {
   STACK_SIZE = 16 * 1024,
@@ -280,6 +281,8 @@ const char *loses_in_user_namespace(void) {
 const char *register_privately(const struct manifest *manifest) {
   static char stack[STACK_SIZE] __attribute__((aligned(16)));
   struct utsname system;
+  const char *lacking = kernel_lacks_options(manifest);
+  if (lacking) return lacking;
   if (uname(&system) == 0 && !is_new_enough(system.release)) {
     return concatenate("Linux 6.7 is needed, this is ", copy_bytes(system.release, strlen(system.release)), "");
   }

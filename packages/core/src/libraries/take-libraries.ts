@@ -3,6 +3,7 @@ import { UportError } from '@uport/errors';
 import type { App } from '../app/app.ts';
 import type { Closure } from '../closure/closure.ts';
 import { debianArchitecture, guessedFolders } from '../closure/cpu-folders.ts';
+import { readStart } from '../closure/file-windows.ts';
 import { filesByName } from '../closure/files-by-name.ts';
 import { findClosure } from '../closure/find-closure.ts';
 import { TreeRoot } from '../closure/tree-root.ts';
@@ -24,6 +25,7 @@ import { type DebFiles, filesOfDeb } from './deb-files.ts';
 import { findInLocked, type LockedPackages, namedInLocked } from './locked-packages.ts';
 import { findNamedPackages } from './named-packages.ts';
 import { placeFiles, placeLink } from './place-files.ts';
+import { packagesForScript } from './script-needs.ts';
 import { type FoundLibrary, findInSuite, type WantedLibrary } from './suite-libraries.ts';
 
 /** Where libraries are taken from. */
@@ -55,6 +57,8 @@ export interface TakenLibraries {
 
 /** Each round fetches what the last one's libraries lack; real closures end after a few. */
 const MAX_ROUNDS = 30;
+/** Of a script that is read for what it calls. */
+const MAX_SCRIPT = 64 << 10;
 
 /**
  * Puts the libraries that an app lacks into its payload: missing sonames become packages of the
@@ -108,6 +112,8 @@ class Taker {
   /** Links that Debian's maintainer scripts would make. */
   readonly #links = new Map<string, string>();
   readonly #parts = new Map<Digest, FilePart>();
+  /** Packages that were asked for by name. */
+  readonly #named: string[] = [];
   /** Names that no suite has. */
   readonly #absent = new Set<string>();
   readonly #failed: FailedTry[] = [];
@@ -201,12 +207,27 @@ class Taker {
       closures.push(closure);
     };
     for (const program of programs.slice(1)) await close(program, []);
+    for (const program of this.#namedPrograms(root)) await close(program, []);
     const target = programs[0] as BytePath;
     await close(target, []);
     // Whatever no program loads by itself may be opened at run time.
     const opened = libraries.filter((path) => !seen.has(`/${path}`));
     if (opened.length > 0) await close(target, opened);
     return closures;
+  }
+
+  /** The programs of packages that were asked for by name. */
+  #namedPrograms(root: TreeRoot): readonly BytePath[] {
+    const found: BytePath[] = [];
+    for (const name of this.#named) {
+      for (const entry of this.#packages.get(name)?.files.entries ?? []) {
+        if (entry.type !== 'file' || (entry.mode & 0o111) === 0) continue;
+        const file = root.find(`/${entry.path}`);
+        if (file === undefined || readStart(file.file, 4).toString('latin1') !== '\x7fELF') continue;
+        found.push(file.path.slice(1) as BytePath);
+      }
+    }
+    return found;
   }
 
   #needsOf(closures: readonly Closure[], { root, owners }: GrownTree): ReadonlyMap<string, Need> {
@@ -334,9 +355,19 @@ class Taker {
     this.#packages.set(found.name, { found, suite, files });
   }
 
-  /** Packages that were asked for by name. */
+  /** A script that starts the app needs a shell in an image; elsewhere the host's runs it. */
+  #forScript(): readonly string[] {
+    const { program, content } = this.#app;
+    const entry = this.#app.payload.entries.find((each) => each.path === program);
+    const place = entry?.type === 'file' ? content.locate(entry.digest) : undefined;
+    if (place === undefined) return [];
+    return packagesForScript(readStart(place, MAX_SCRIPT).toString('latin1'));
+  }
+
+  /** Packages that were asked for by name, and those of a script. */
   async #takeNamed(): Promise<void> {
-    const { packages = [], suites } = this.#source;
+    const { suites } = this.#source;
+    const packages = [...new Set([...(this.#source.packages ?? []), ...this.#forScript()])];
     if (packages.length === 0) return;
     const { locked } = this.#source;
     const kept = locked ? await namedInLocked(locked, suites, packages, this.#context) : [];
@@ -347,7 +378,10 @@ class Taker {
         ? []
         : await findNamedPackages(suites, this.#architecture, open, this.#context);
     const found = [...kept, ...more];
-    for (const { found: each, suite } of found) await this.#add(each, suite);
+    for (const { found: each, suite } of found) {
+      await this.#add(each, suite);
+      this.#named.push(each.name);
+    }
   }
 
   #result(root: TreeRoot, closures: readonly Closure[]): TakenLibraries {

@@ -1,7 +1,8 @@
 import { UportError } from '@uport/errors';
 import type { App } from '../app/app.ts';
 import { displayBytes, pathBytes } from '../model/byte-path.ts';
-import type { BytePath } from '../model/payload-tree.ts';
+import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
+import { resolveEntry } from '../model/resolve-entry.ts';
 import type { MatrixRow } from './arch-matrix.ts';
 import type {
   GuestSettings,
@@ -66,6 +67,7 @@ export function createPlan(inputs: PlanInputs): Plan {
       ...(app.wholeRoot && { wholeRoot: true as const }),
       program: app.program,
       target: app.target,
+      ...loaderOf(app),
     },
     payload: app.payload,
     ...(inputs.packages && inputs.packages.length > 0 && { packages: inputs.packages }),
@@ -103,6 +105,17 @@ function hostPlan(row: MatrixRow, parts: HostParts): HostPlan {
     throw new TypeError(`${host}: the matrix says ${row.way} but its parts are not there`);
   }
   return { host, way: row.way, launcher, emulator };
+}
+
+/** The dynamic linker that the target names, if it travels along. */
+function loaderOf(app: App): { readonly loader?: BytePath } {
+  const { interpreter } = app;
+  if (interpreter === undefined || !interpreter.startsWith('/')) return {};
+  const entries = new Map<string, PayloadEntry>(
+    app.payload.entries.map((entry) => [entry.path, entry]),
+  );
+  const found = resolveEntry(entries, interpreter.slice(1) as BytePath);
+  return found?.type === 'file' ? { loader: found.path } : {};
 }
 
 /** An image's config is JSON: a program whose name is not UTF-8 cannot be named in it. */

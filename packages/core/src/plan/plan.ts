@@ -101,6 +101,8 @@ export interface AppPlan {
   readonly program: BytePath;
   /** The target binary inside the payload tree. */
   readonly target: BytePath;
+  /** The dynamic linker that the target names, where it lies in the payload. */
+  readonly loader?: BytePath;
 }
 
 /** What only programs of the guest's CPU get: host programs never see it. */

@@ -164,7 +164,8 @@ class PayloadWriter {
           guest: emulator.guest,
           elf,
           blob: await blobOf(emulator, host.host, label),
-          args: [],
+          // The guest's loader and libraries are looked for in the unpacked tree first.
+          args: plan.app.loader === undefined ? [] : ['-L', '$FOLDER/root'],
         });
       }
       const slices: { blob: number; path: BytePath }[] = [];

@@ -1,0 +1,29 @@
+/* Programs whose loader and libraries travel with them. */
+#ifndef UPORT_OWN_LOADER_H
+#define UPORT_OWN_LOADER_H
+
+#include <stdbool.h>
+
+#include "manifest.h"
+#include "target.h"
+
+/* Started as a program itself, with what it is to load: argv is complete but for the environment. */
+struct own_loader {
+  const char *file;
+  char **argv;
+};
+
+/* Whether a program of the host's kernel lies in an unpacked app together with the loader that it
+ * names; how it is started then. `environment` is what the program will get. */
+bool find_own_loader(const struct manifest *manifest, const struct target *target,
+                     char **environment, struct own_loader *found);
+
+/* Whether an opened program (O_PATH will do) names a loader that the unpacked app has. The kernel
+ * would look for it among the host's files. */
+bool names_own_loader(const struct manifest *manifest, int program, uint8_t class);
+
+/* Why programs of some guest cannot be left to the kernel, which may run them but not with the
+ * options that their emulator gets; NULL when there are none. */
+const char *kernel_lacks_options(const struct manifest *manifest);
+
+#endif
