@@ -147,6 +147,21 @@ function digestOf(entries: ReadonlyMap<string, PayloadEntry>, file: BytePath): D
 
 const isElf = (head: Buffer) => head[0] === 0x7f;
 
+const ET_EXEC = 2;
+const PT_INTERP = 3;
+
+/** Whether the first bytes of an ELF file are a program's: not of ET_DYN, or with an interpreter among the first segments. */
+function looksStartable(head: Buffer): boolean {
+  const wide = head[4] === 2;
+  const big = head[5] === 2;
+  const u16 = (at: number) => (big ? head.readUInt16BE(at) : head.readUInt16LE(at));
+  const u32 = (at: number) => (big ? head.readUInt32BE(at) : head.readUInt32LE(at));
+  if (u16(16) === ET_EXEC) return true;
+  const [start, size] = wide ? [64, 56] : [52, 32];
+  for (let at = start; at + 4 <= head.length; at += size) if (u32(at) === PT_INTERP) return true;
+  return false;
+}
+
 /** The ELF file that tells the guest's CPU: the program itself, or for a script the one CPU of the folder. */
 function targetOf(program: BytePath, scan: Scan, input: string): BytePath {
   const head = scan.programs.get(program);
@@ -160,7 +175,10 @@ function targetOf(program: BytePath, scan: Scan, input: string): BytePath {
     });
   }
   if (isElf(head)) return program;
-  const elfs = [...scan.programs].filter(([, bytes]) => isElf(bytes) && bytes.length >= 20);
+  const elfs = [...scan.programs]
+    .filter(([, bytes]) => isElf(bytes) && bytes.length >= 20)
+    // The last of each CPU counts: programs after libraries.
+    .sort(([, a], [, b]) => Number(looksStartable(a)) - Number(looksStartable(b)));
   // e_ident's class and byte order, and e_machine.
   const cpus = new Map(
     elfs.map(([file, bytes]) => [

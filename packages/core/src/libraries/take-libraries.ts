@@ -223,7 +223,8 @@ class Taker {
       for (const entry of this.#packages.get(name)?.files.entries ?? []) {
         if (entry.type !== 'file' || (entry.mode & 0o111) === 0) continue;
         const file = root.find(`/${entry.path}`);
-        if (file === undefined || readStart(file.file, 4).toString('latin1') !== '\x7fELF') continue;
+        if (file === undefined || readStart(file.file, 4).toString('latin1') !== '\x7fELF')
+          continue;
         found.push(file.path.slice(1) as BytePath);
       }
     }
