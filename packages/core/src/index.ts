@@ -49,6 +49,8 @@ export * from './rootfs/index.ts';
 export { hostArch } from './run/host-arch.ts';
 export { planRun, type RunCommand, type RunOptions } from './run/plan-run.ts';
 export { planRunLayout, type RunLayoutOptions } from './run/plan-run-layout.ts';
+export { SBOM_FORMATS, type SbomFormat, sbomOf } from './sbom/index.ts';
+export { readPlan } from './sbom/read-plan.ts';
 export * from './store/index.ts';
 export { systemError } from './system-error.ts';
 export { type UniversalFault, validateUniversal } from './universal/validate-universal.ts';
