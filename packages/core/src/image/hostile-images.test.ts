@@ -147,7 +147,8 @@ describe('documents', () => {
                 );
           image.root(which === 2 ? put(changed[2] as Buffer, root.mediaType) : newManifest);
           try {
-            await flatten();
+            // An index may lose its only platform; then there is nothing to read.
+            if ((await read()).platforms.length > 0) await flatten();
           } catch (error) {
             expect(error).toBeInstanceOf(UportError);
             expect((error as UportError).code).toMatch(/^UPORT_(IMAGE|OCI|TAR|LAYER)_/);

@@ -310,6 +310,7 @@ describe('debian:', () => {
         sourceVersion: '1:11.1.3+ds-1',
         packagePath: 'pool/main/qemu-user_11.1.3+ds-1_amd64.deb',
         packageDigest: expect.stringMatching(/^sha256:/),
+        packageSize: expect.any(Number),
       },
     });
   });
