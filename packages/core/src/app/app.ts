@@ -21,6 +21,8 @@ export interface App {
   readonly program: BytePath;
   /** The ELF file that decided the guest's CPU. */
   readonly target: BytePath;
+  /** Folders of the payload in which programs look for libraries by absolute paths, first to last. */
+  readonly libraryFolders?: readonly BytePath[];
   readonly payload: PayloadTree;
   readonly content: ContentSource;
   /** Files of the payload that are FatELF containers. */

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import type { App } from '../app/app.ts';
+import { findLibraryFolders } from '../app/find-library-folders.ts';
 import { appOfScan } from '../app/load-app.ts';
 import { readProgram } from '../app/read-program.ts';
 import type { Scan } from '../app/scan-folder.ts';
@@ -123,7 +124,11 @@ async function appOfClosure(scan: Scan, input: NixInput, options: LoadNixOptions
   const program = programOf(scan, input, options.program);
   const name = options.name ?? packageName(parseStorePath(storePath).name);
   const app = await appOfScan(name, program, scan, storePath);
-  if (app !== undefined) return { ...app, folder: textPath(storePath.slice(1)) };
+  if (app !== undefined) {
+    const libraryFolders = await findLibraryFolders(scan, app.target);
+    const folder = textPath(storePath.slice(1));
+    return { ...app, folder, ...(libraryFolders.length > 0 && { libraryFolders }) };
+  }
   throw new UportError({
     code: 'UPORT_ENTRYPOINT_NOT_FOUND',
     category: 'input',

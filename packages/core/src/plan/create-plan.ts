@@ -68,6 +68,7 @@ export function createPlan(inputs: PlanInputs): Plan {
       program: app.program,
       target: app.target,
       ...loaderOf(app),
+      ...(app.libraryFolders !== undefined && { libraryFolders: app.libraryFolders }),
     },
     payload: app.payload,
     ...(inputs.packages && inputs.packages.length > 0 && { packages: inputs.packages }),

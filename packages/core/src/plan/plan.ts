@@ -103,6 +103,8 @@ export interface AppPlan {
   readonly target: BytePath;
   /** The dynamic linker that the target names, where it lies in the payload. */
   readonly loader?: BytePath;
+  /** Folders of the payload in which programs look for libraries by absolute paths, first to last. */
+  readonly libraryFolders?: readonly BytePath[];
 }
 
 /** What only programs of the guest's CPU get: host programs never see it. */

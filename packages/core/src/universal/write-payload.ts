@@ -8,19 +8,14 @@ import { parseArch } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { placeOf, rangeOf } from '../model/content.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
-import type {
-  BytePath,
-  FileEntry,
-  PayloadEntry,
-  PayloadTree,
-  SymlinkEntry,
-} from '../model/payload-tree.ts';
+import type { BytePath, FileEntry, PayloadEntry, SymlinkEntry } from '../model/payload-tree.ts';
 import { resolveEntry } from '../model/resolve-entry.ts';
 import { payloadSurroundings } from '../plan/guest-settings.ts';
 import type { PinnedFile, Plan } from '../plan/plan.ts';
 import { temporaryName } from '../store/temporary.ts';
 import { zstdFrame } from '../zstd-frame.ts';
 import { applyBranchFilter, type BranchFilter, branchFilterFor } from './branch-filter.ts';
+import { libraryLinks } from './library-links.ts';
 import {
   encodeFooter,
   encodeIndex,
@@ -191,7 +186,7 @@ class PayloadWriter {
       tree,
       ...(surroundings && { surroundings }),
       programs,
-      nodes: payloadNodes(plan.payload),
+      nodes: payloadNodes(plan),
     };
   }
 
@@ -347,9 +342,10 @@ function tooManySlices(host: string, count: number): UportError {
 }
 
 /** Devices and FIFOs are left out: who unpacks the file may not make them. */
-function payloadNodes({ entries }: PayloadTree): readonly PayloadNode[] {
-  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  return entries.flatMap((entry) => nodeOf(entry, byPath));
+function payloadNodes({ app, payload: { entries } }: Plan): readonly PayloadNode[] {
+  const byPath = new Map<string, PayloadEntry>(entries.map((entry) => [entry.path, entry]));
+  const links = libraryLinks(app, byPath).map((link) => ({ ...link, type: 'symlink' as const }));
+  return [...entries.flatMap((entry) => nodeOf(entry, byPath)), ...links];
 }
 
 function nodeOf(
