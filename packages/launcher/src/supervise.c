@@ -299,6 +299,8 @@ const char *start_supervisor(const struct manifest *manifest) {
     ssize_t got;
     while ((got = read(line[0], &error, sizeof error)) < 0 && errno == EINTR) {}
     if (got != sizeof error) error = ESRCH;
+    /* What the app starts is followed from birth; nobody else is let in. */
+    prctl(PR_SET_PTRACER, 0, 0, 0, 0);
     if (error == EPERM) {
       close(line[0]);
       return "this process is traced already, or tracing is forbidden (EPERM)";

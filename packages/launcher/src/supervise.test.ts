@@ -187,8 +187,10 @@ describe.skipIf(!THIS_HOST || !COMPILER)('under the supervisor', () => {
   });
 
   test('the shell that started it sees it stop', () => {
-    const script = `"$0" -- sh -c 'kill -s STOP $$; exit 5' & child=$!
-      until grep -q '^State:.[Tt]' /proc/$child/status; do sleep 0.02; done
+    // The supervisor stops it too, for a moment at each start: so it is looked at twice.
+    const script = `stopped() { grep -q '^State:.[Tt]' /proc/$child/status; }
+      "$0" -- sh -c 'kill -s STOP $$; exit 5' & child=$!
+      until stopped && sleep 0.3 && stopped; do sleep 0.02; done
       kill -s CONT $child; wait $child; echo $?`;
     const ran = run('sh', ['-c', script, launch], { env });
     expect(ran.stdout).toBe('5\n');
