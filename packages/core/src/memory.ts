@@ -49,3 +49,15 @@ function findCollect(): Collect {
 export function freeBytes({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
 }
+
+/**
+ * Passes chunks on and frees each when the next one is asked for: for chunks that nobody else holds,
+ * and a reader that keeps none.
+ */
+export async function* freeing<T extends Uint8Array>(chunks: AsyncIterable<T>): AsyncGenerator<T> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    // Not for a reader that stopped: a thread may still have it.
+    freeBytes(chunk);
+  }
+}

@@ -7,7 +7,7 @@ import { singleZstdFrame, zstdFrame } from './zstd-frame.ts';
 
 async function joined(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = [];
-  for await (const chunk of chunks) all.push(chunk);
+  for await (const chunk of chunks) all.push(Buffer.from(chunk));
   return Buffer.concat(all);
 }
 

@@ -1,6 +1,7 @@
 // One zstd frame, written and read. Node's own stream may append an empty second frame, which a
 // launcher refuses.
 import { constants, createZstdCompress, type ZstdCompress } from 'node:zlib';
+import { freeBytes } from './memory.ts';
 import { zstdFrames } from './oci/zstd-frames.ts';
 import { byteReader } from './tar/byte-reader.ts';
 
@@ -15,6 +16,9 @@ export interface ZstdFrameOptions {
 /**
  * Compresses a stream to exactly one frame with its content size and no checksum. Same bytes in and
  * same version of zstd: same bytes out, however they are cut into chunks and whenever they come.
+ *
+ * A source's chunk is not used any more when its next one is asked for. The memory of the chunks that
+ * come out is freed soon after the next one is asked for: who keeps one copies it.
  */
 export async function* zstdFrame(
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -36,13 +40,28 @@ export async function* zstdFrame(
   try {
     // When the last bytes fill a chunk exactly, Node asks zstd for the end once more.
     let first = true;
-    for await (const frame of zstdFrames(byteReader(compressor))) {
+    for await (const frame of zstdFrames(byteReader(freeingFull(compressor)))) {
       for await (const bytes of frame) if (first) yield bytes;
       first = false;
     }
   } finally {
     compressor.destroy();
     await fed;
+  }
+}
+
+/**
+ * The compressor fills one block of memory after the other, and gives it away in parts. Each is freed
+ * when the one after it has been read: parts of two at most are in use.
+ */
+async function* freeingFull(compressor: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let full: Buffer | undefined;
+  for await (const chunk of compressor) {
+    yield chunk;
+    // Nothing more fits into its memory, so nothing writes there any more.
+    if (chunk.byteOffset + chunk.length < chunk.buffer.byteLength) continue;
+    if (full) freeBytes(full);
+    full = chunk;
   }
 }
 

@@ -6,7 +6,10 @@ const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;
 const BLOCK_MAX = 128 << 10;
 
-/** Yields each data frame as a stream, to be read to its end before the next is asked for. */
+/**
+ * Yields each data frame as a stream, to be read to its end before the next is asked for. Its chunks
+ * are parts of what came, not copies.
+ */
 export async function* zstdFrames(
   reader: ByteReader,
 ): AsyncGenerator<AsyncGenerator<Buffer, void, undefined>, void, undefined> {
@@ -28,7 +31,7 @@ export async function* zstdFrames(
     }
     if (number !== MAGIC) throw damaged('what should be a zstd frame is none', start);
     frames++;
-    yield frame(reader, magic);
+    yield joinAdjacent(frame(reader, magic));
   }
 }
 
@@ -46,11 +49,34 @@ async function* frame(reader: ByteReader, magic: Buffer): AsyncGenerator<Buffer,
     const size = bits >> 3;
     const type = (bits >> 1) & 3;
     if (type === 3 || size > BLOCK_MAX) throw damaged('a zstd block is malformed', reader.offset);
+    yield header;
     // A run-length block holds one byte, whatever its size.
-    yield Buffer.concat([header, await exactly(reader, type === 1 ? 1 : size)]);
+    let left = type === 1 ? 1 : size;
+    while (left > 0) {
+      const part = await reader.some(left);
+      if (!part) throw damaged('it ends inside a zstd frame', reader.offset);
+      left -= part.length;
+      yield part;
+    }
     if (bits & 1) break;
   }
   if (flags & 4) yield await exactly(reader, 4);
+}
+
+/** Makes one chunk of those that lie one after the other in memory. */
+async function* joinAdjacent(
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  let held: Buffer = Buffer.alloc(0);
+  for await (const chunk of chunks) {
+    if (chunk.buffer === held.buffer && chunk.byteOffset === held.byteOffset + held.length) {
+      held = Buffer.from(held.buffer, held.byteOffset, held.length + chunk.length);
+      continue;
+    }
+    if (held.length > 0) yield held;
+    held = chunk;
+  }
+  if (held.length > 0) yield held;
 }
 
 async function exactly(reader: ByteReader, length: number): Promise<Buffer> {

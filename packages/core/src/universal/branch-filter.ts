@@ -94,7 +94,8 @@ async function* filtered(
     const bytes = Buffer.concat([rest, chunk]);
     const done = STEPS[filter](bytes, position, direction);
     position += done;
-    rest = bytes.subarray(done);
+    // A copy too: whoever gets the bytes may free them.
+    rest = Buffer.from(bytes.subarray(done));
     if (done > 0) yield bytes.subarray(0, done);
   }
   if (rest.length > 0) yield rest;

@@ -1,4 +1,5 @@
 import type { ByteSource } from '@uport/elf';
+import { freeing } from '../memory.ts';
 import { concat } from './byte-streams.ts';
 import { glueContainer, type OpenLauncher } from './container.ts';
 import { STAGE0_SIZE, type Stage0Record, stage0 } from './stage0.ts';
@@ -33,6 +34,6 @@ export async function universalFile(
   const start = stage0(payload.id, records);
   return {
     size: start.length + container.size,
-    chunks: (signal) => concat([[start], container.chunks(signal)]),
+    chunks: (signal) => concat([[start], freeing(container.chunks(signal))]),
   };
 }

@@ -4,6 +4,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import type { EmitContext } from '../emitters/emitter.ts';
+import { freeing } from '../memory.ts';
 import { parseArch } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { placeOf, rangeOf } from '../model/content.ts';
@@ -239,14 +240,14 @@ class PayloadWriter {
     if (frame === undefined) {
       const task = progress.start(label, pin.size, 'bytes');
       const source = this.#verified(pin, label, (n) => task.advance(n));
-      const code = filter === undefined ? source : applyBranchFilter(source, filter);
+      const code = filter === undefined ? source : freeing(applyBranchFilter(source, filter));
       const put = await store.put(compressed(code, level, pin.size), { signal });
       task.done();
       await store.record(key, { digest: put.digest });
       frame = store.pathOf(put.digest);
     }
     const offset = this.#offset;
-    await this.#append(createReadStream(frame, { highWaterMark: 1 << 20 }));
+    await this.#append(freeing(createReadStream(frame, { highWaterMark: 1 << 20 })));
     return {
       offset,
       stored: this.#offset - offset,
@@ -306,10 +307,10 @@ class PayloadWriter {
     const place = placeOf(located);
     const hash = createHash('sha256');
     const range = { ...rangeOf(place), highWaterMark: 1 << 18, signal };
-    for await (const chunk of createReadStream(place.file, range)) {
+    for await (const chunk of freeing(createReadStream(place.file, range))) {
       hash.update(chunk);
       advance(chunk.length);
-      yield chunk as Buffer;
+      yield chunk;
     }
     if (sha256Digest(hash.digest('hex')) !== pin.digest) {
       throw new UportError({

@@ -1,3 +1,4 @@
+import { freeing } from '../../memory.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { glueContainer, withParts } from '../../universal/container.ts';
 import { payloadOptions } from '../../universal/programs.ts';
@@ -33,7 +34,9 @@ export const fatelfEmitter: Emitter<FatelfOptions> = Object.freeze({
     return withParts(plan, payload, context, async (launchers, trailing) => {
       const container = await glueContainer(launchers, trailing);
       const name = `${plan.app.name}.fatelf`;
-      return [await writeExecutable('fatelf', name, container.chunks(context.signal), context)];
+      return [
+        await writeExecutable('fatelf', name, freeing(container.chunks(context.signal)), context),
+      ];
     });
   },
 });

@@ -1,3 +1,4 @@
+import { freeing } from '../../memory.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { concat, streamSource } from '../../universal/byte-streams.ts';
 import { withParts } from '../../universal/container.ts';
@@ -45,7 +46,9 @@ async function emitUniversal(
     if (options.perHost) {
       const artifacts: Artifact[] = [];
       for (const { host, source } of launchers) {
-        const chunks = concat([streamSource(source, signal), streamSource(trailing, signal)]);
+        const chunks = freeing(
+          concat([streamSource(source, signal), streamSource(trailing, signal)]),
+        );
         artifacts.push(
           await writeExecutable('universal', `${plan.app.name}-${host}`, chunks, context),
         );
