@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', '*.test.ts'],
     disableConsoleIntercept: true,
-    testTimeout: 30_000,
+    testTimeout: 90_000,
     hookTimeout: 120_000,
     passWithNoTests: true,
     reporters: ['default', 'json'],
