@@ -1,6 +1,7 @@
 // Compression of a layer in blocks on Node's thread pool: the same bytes whatever the number of
 // threads, since each block depends on the input alone.
 import zlib from 'node:zlib';
+import { collectAfter } from '../memory.ts';
 import { OCI_LAYER_GZIP, OCI_LAYER_TAR, OCI_LAYER_ZSTD } from './media-types.ts';
 
 export type Compression = 'gzip' | 'zstd';
@@ -142,9 +143,12 @@ function zstd(level: number): BlockCompressor {
         chunkSize: 512 << 10,
       };
       return new Promise((resolve, reject) => {
-        zlib.zstdCompress(block, options, (error, result) =>
-          error ? reject(error) : resolve([result]),
-        );
+        zlib.zstdCompress(block, options, (error, result) => {
+          if (error) return reject(error);
+          // Node puts it together from chunks, which it drops.
+          collectAfter(result.length);
+          resolve([result]);
+        });
       });
     },
     end: () => new Uint8Array(0),
