@@ -4,7 +4,7 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import type { EmitContext } from '../emitters/emitter.ts';
-import { freeing } from '../memory.ts';
+import { collectAfter, collectAll, freeing } from '../memory.ts';
 import { parseArch } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { placeOf, rangeOf } from '../model/content.ts';
@@ -243,6 +243,9 @@ class PayloadWriter {
       const code = filter === undefined ? source : freeing(applyBranchFilter(source, filter));
       const put = await store.put(compressed(code, level, pin.size), { signal });
       task.done();
+      // A compressor's tables are as large as the limit allows for; the next one brings its own.
+      collectAfter(pin.size);
+      collectAll();
       await store.record(key, { digest: put.digest });
       frame = store.pathOf(put.digest);
     }
