@@ -19,6 +19,13 @@ async function sha256(file: string): Promise<string> {
     .digest('hex');
 }
 
+interface BuiltPlan {
+  readonly hosts: readonly {
+    readonly host: string;
+    readonly emulator?: { readonly digest: string; readonly preparedFrom?: string };
+  }[];
+}
+
 describe.each(GUESTS)('the image of a $guest program', ({ toolchain, guest }) => {
   const lacking = missingToolchains(toolchain);
   const layout = () => path.join(builtImage(guest).outDir, 'oci');
@@ -98,9 +105,13 @@ describe.each(GUESTS)('the image of a $guest program', ({ toolchain, guest }) =>
       expect(await sha256(`${root}/app/probe`)).toBe(await sha256(builtImage(guest).program));
       expect((await stat(`${root}/app/probe`)).mode & 0o7777).toBe(0o755);
       if (native) return;
-      expect(await sha256(`${root}/.uport/qemu-${guest}`)).toBe(
-        await sha256(cacheFolder('emulators', host, `qemu-${guest}`)),
-      );
+      // What the plan pins, which is the emulator that was given, or made of it.
+      const plan = (await readJson(path.join(builtImage(guest).outDir, 'plan.json'))) as BuiltPlan;
+      const pinned = plan.hosts.find((each) => each.host === host)?.emulator;
+      const given = await sha256(cacheFolder('emulators', host, `qemu-${guest}`));
+      expect(pinned?.preparedFrom ?? pinned?.digest).toBe(`sha256:${given}`);
+      const travels = await sha256(`${root}/.uport/qemu-${guest}`);
+      expect(`sha256:${travels}`).toBe(pinned?.digest);
       for (const program of ['launch', `qemu-${guest}`]) {
         expect((await stat(`${root}/.uport/${program}`)).mode & 0o7777).toBe(0o755);
       }
