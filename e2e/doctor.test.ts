@@ -3,10 +3,10 @@ import { chmod, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
-import { missingTools, named, notRoot } from './support/tools.ts';
+import { missingTools, named, noOtherUser } from './support/tools.ts';
 import { start, UPORT } from './support/uport.ts';
 
-const missing = notRoot('another user') ?? missingTools('unshare', 'setpriv');
+const missing = noOtherUser() ?? missingTools('unshare', 'setpriv');
 const AS_USER = ['setpriv', '--reuid', '1000', '--regid', '1000', '--clear-groups'];
 
 let folder: string;

@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { findProgram } from '@uport/testkit';
+import { UPORT } from './uport.ts';
 
 /** Debian packages of the tools that tests compare with. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -22,6 +24,15 @@ export function missingTools(...names: readonly string[]): string | undefined {
 /** Why a test can't run as an ordinary user. */
 export function notRoot(what: string): string | undefined {
   return process.getuid?.() === 0 ? undefined : `${what} needs root: run the tests with sudo`;
+}
+
+/** Why a test can't start uport as another user, who must be able to read it. */
+export function noOtherUser(): string | undefined {
+  const read = () => spawnSync('test', ['-r', UPORT], { uid: 65534, gid: 65534 }).status === 0;
+  return (
+    notRoot('another user') ??
+    (read() ? undefined : 'needs a clone that others can read: chmod o+rx')
+  );
 }
 
 /** A test's name with the reason why it is skipped. */

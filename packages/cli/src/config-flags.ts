@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { UportError } from '@uport/core';
-import { findConfig, type LoadedConfig, loadConfig } from '@uport/core/config';
+import type { LoadedConfig } from '@uport/core/config';
 
 const GROUP = 'CONFIGURATION';
 
@@ -19,6 +19,7 @@ export const frozenFlag = Flags.boolean({
 
 /** The named configuration, or that of the working folder. */
 export async function readConfig(file: string | undefined): Promise<LoadedConfig | undefined> {
+  const { findConfig, loadConfig } = await import('@uport/core/config');
   const found = file ?? (await findConfig(process.cwd()));
   return found === undefined ? undefined : loadConfig(found);
 }

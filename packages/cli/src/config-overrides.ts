@@ -30,6 +30,8 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 /** Flags that a configuration has no place for. */
 export const NOT_WITH_CONFIG: readonly string[] = [
+  'shim',
+  'emulator-preparation',
   'from-platform',
   'from-debian',
   'debian-package',

@@ -40,7 +40,8 @@ const NOT_FOR_IMAGES: readonly string[] = [
   ...['entrypoint', 'cmd', 'env', 'workdir', 'user', 'label', 'expose', 'volume', 'stop-signal'],
   ...['lib', 'preload', 'guest-env', 'unset'],
   ...['annotation', 'slice', 'compression', 'compression-level', 'archive'],
-  ...['lib', 'preload', 'guest-env', 'unset'],
+  ...['from-debian', 'debian-package', 'opened-libraries', 'debian-mirror', 'debian-keyring'],
+  ...['debian-archived', 'nix-store', 'nix-trusted-key'],
 ];
 
 /**
@@ -54,7 +55,8 @@ export function refuseImageFlags(
 ): void {
   const allowed = made ? [] : ['entrypoint', 'compression-level'];
   const wrong = NOT_FOR_IMAGES.filter((name) => !allowed.includes(name)).filter(
-    (name) => given[name] !== undefined && metadata[name]?.setFromDefault !== true,
+    (name) =>
+      given[name] !== undefined && given[name] !== false && metadata[name]?.setFromDefault !== true,
   );
   if (wrong.length === 0) return;
   throw usage(

@@ -88,7 +88,7 @@ function exitStatuses(): string {
     environment: 'this machine: no permission, disk full, output in the way',
     network: 'a mirror or registry failed',
     validation:
-      'a check found faults: `uport validate`, `uport fatelf validate`, `uport fatelf verify`',
+      'a check found faults: `uport validate`, `verify`, `deps`, `fatelf validate`, `fatelf verify`, `build --frozen`',
     interrupted: 'stopped by a signal',
   };
   const rows = Object.entries(EXIT_STATUS).sort((a, b) => a[1] - b[1]);
@@ -100,7 +100,7 @@ function exitStatuses(): string {
       '| 0 | done |',
       ...rows.map(([kind, status]) => `| ${status} | ${meaning[kind]} |`),
     ].join('\n'),
-    '`uport run` ends with the status of the program: 128 + n when signal n ended it, 127 when it was not found, 126 when it cannot be run, 125 when the launcher failed.',
+    '`uport run`, `binfmt exec` and `rootfs enter` end with the status of the program: 128 + n when signal n ended it, 127 when it was not found, 126 when it cannot be run, 125 when the launcher failed.',
     'Each error has a code, such as `UPORT_ELF_NOT_ELF`. Codes stay the same across releases; with `--json` they come as `{"error":{"code",…}}`.',
   ].join('\n\n');
 }

@@ -18,7 +18,7 @@ import {
   pushLayout,
   Store,
 } from '@uport/core';
-import { buildConfig, type LoadedConfig } from '@uport/core/config';
+import type { LoadedConfig } from '@uport/core/config';
 import { BaseCommand } from '../base-command.ts';
 import { configFlag, frozenFlag, noConfig, readConfig } from '../config-flags.ts';
 import { configOverrides, NOT_WITH_CONFIG } from '../config-overrides.ts';
@@ -136,6 +136,16 @@ export default class Build extends BaseCommand {
       flags.rootfs === undefined ? await this.#configFor(args.input, flags) : undefined;
     if (config) return this.#buildConfig(config, args.input, flags, metadata.flags);
     const input = inputOf(args.input, flags.rootfs);
+    const strange = [
+      ...(flags.rootfs === undefined ? [] : (['config', 'nix-store', 'nix-trusted-key'] as const)),
+      ...(flags.rootfs === undefined && parseImageInput(input) ? [] : (['from-platform'] as const)),
+    ].filter((name) => flags[name] !== undefined);
+    if (strange.length > 0) {
+      throw usage(
+        `${strange.map((name) => `--${name}`).join(', ')} cannot be used with this input`,
+        'leave it out',
+      );
+    }
     if (flags.frozen) throw usage('--frozen needs a configuration', 'run uport init first');
     if (flags.push && !flags.emit.includes(ociFlags.name)) {
       throw usage('--push needs --emit oci', 'add oci to --emit');
@@ -224,6 +234,16 @@ export default class Build extends BaseCommand {
       );
     }
     const chosen = config.apps.filter(({ name }) => app === undefined || name === app);
+    for (const { config: own } of chosen) {
+      const { push = [], emit = ['oci'] } = { ...own, ...configOverrides(given, own) };
+      const emitters = Array.isArray(emit) ? emit : Object.keys(emit);
+      if (push.length > 0 && !emitters.includes(ociFlags.name)) {
+        throw usage('--push needs --emit oci', 'add oci to emit');
+      }
+      for (const reference of push) parseReference(reference);
+    }
+    // With it comes the reader of schemas, which other builds do without.
+    const { buildConfig } = await import('@uport/core/config');
     const { apps, changes, newLock } = await buildConfig({
       config,
       ...(app !== undefined && { apps: [app] }),
@@ -296,7 +316,7 @@ export default class Build extends BaseCommand {
       ...(flags.name !== undefined && { name: flags.name }),
       ...(flags.host && { hosts: flags.host }),
       ...(flags['from-platform'] && { fromPlatform: flags['from-platform'] }),
-      ...(flags.emulators && { providers: flags.emulators }),
+      ...providersOf(flags),
       insecure: flags.insecure,
       sourceDateEpoch: flags['source-date-epoch'],
       store: await Store.open(),

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { Flags } from '@oclif/core';
 import { type Arch, examineHost, type HostReport, parseArch, Store } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
@@ -35,14 +38,17 @@ export default class Doctor extends BaseCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Doctor);
+    // What is tried must not depend on the user's store, nor be left there.
+    const folder = await mkdtemp(path.join(tmpdir(), 'uport-doctor-'));
+    const store = await Store.open(path.join(folder, 'store'));
     const report = await examineHost({
       ...(flags.guest && { guests: flags.guest }),
       env: inheritedEnvironment(),
       uid: process.getuid?.() ?? -1,
-      store: await Store.open(),
+      store,
       progress: this.progress,
       signal: this.signal,
-    });
+    }).finally(() => rm(folder, { recursive: true, force: true }));
     for (const [title, text] of lines(report)) this.log(`${title.padEnd(16)}${text}`);
     for (const line of report.advice) this.log(`next: ${line}`);
     return json(report);

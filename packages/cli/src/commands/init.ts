@@ -4,7 +4,6 @@ import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Flags } from '@oclif/core';
 import { type AppConfig, parseArch, systemError, UportError } from '@uport/core';
-import { CONFIG_NAMES } from '@uport/core/config';
 import { BaseCommand } from '../base-command.ts';
 import { CONFIG_FORMATS, type ConfigFormat, configText } from '../config-text.ts';
 import { EMIT_FLAGS } from '../emit/index.ts';
@@ -55,6 +54,7 @@ export default class Init extends BaseCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Init);
+    const { CONFIG_NAMES } = await import('@uport/core/config');
     const there = CONFIG_NAMES.filter((name) => existsSync(name));
     const file = `uport.config.${flags.format}`;
     const others = there.filter((name) => name !== file);

@@ -11,8 +11,19 @@ import {
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 import { handOver, inheritedEnvironment } from '../hand-over.ts';
+import { usage } from '../pairs.ts';
 import { emulatorsFlag, preparationFlag, providersOf } from '../shared-flags.ts';
 import { splitCommandLine } from '../split-command-line.ts';
+
+/** An image brings its emulators along. */
+const NOT_FOR_IMAGES = [
+  'gdb',
+  'qemu-arg',
+  'host-arch',
+  'emulators',
+  'emulator-preparation',
+] as const;
+const NOT_FOR_PROGRAMS = ['tag'] as const;
 
 export default class Run extends BaseCommand {
   static override enableJsonFlag = false;
@@ -84,6 +95,15 @@ export default class Run extends BaseCommand {
     const status = await stat(file).catch((error: unknown) => {
       throw systemError(error, file);
     });
+    const strange = status.isDirectory() ? NOT_FOR_IMAGES : NOT_FOR_PROGRAMS;
+    const wrong = strange.filter((name) => flags[name] !== undefined);
+    if (wrong.length > 0) {
+      const what = status.isDirectory() ? 'an image layout' : 'a program';
+      throw usage(
+        `${wrong.map((name) => `--${name}`).join(', ')} cannot be used with ${what}`,
+        'leave it out',
+      );
+    }
     const ownEnv = variables(flags.env ?? []);
     const common = {
       args: program,

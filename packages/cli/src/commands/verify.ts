@@ -11,7 +11,7 @@ import {
 } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 import { inheritedEnvironment } from '../hand-over.ts';
-import { emulatorsFlag } from '../shared-flags.ts';
+import { emulatorsFlag, preparationFlag, providersOf } from '../shared-flags.ts';
 
 const ALL = 'all';
 
@@ -66,6 +66,7 @@ export default class Verify extends BaseCommand {
       max: 86400,
     }),
     emulators: emulatorsFlag(),
+    'emulator-preparation': preparationFlag(),
     tag: Flags.string({ summary: 'Which image of a layout that holds several.', helpValue: 'TAG' }),
   };
 
@@ -91,7 +92,7 @@ export default class Verify extends BaseCommand {
       ...(flags.tag !== undefined && { tag: flags.tag }),
       ...(expect !== undefined && { stdout: await read(expect) }),
       ...(flags['expect-status'] !== undefined && { status: flags['expect-status'] }),
-      ...(flags.emulators && { providers: flags.emulators }),
+      ...providersOf(flags),
       seconds: flags.timeout,
       env: inheritedEnvironment(),
       uid: process.getuid?.() ?? -1,

@@ -91,7 +91,7 @@ export async function buildConfig(options: BuildConfigOptions): Promise<BuiltCon
 /**
  * Finds anew what the lock pins, and writes it.
  *
- * @param names of emulators (`qemu-x86_64`, `x86_64`), packages or apps; none means everything
+ * @param names of emulators (`qemu-x86_64`, `x86_64`), of packages, or of apps for their packages; none means everything
  * @throws UportError UPORT_LOCK_NAME_UNKNOWN
  */
 export async function updateLock(
@@ -99,7 +99,7 @@ export async function updateLock(
   names: readonly string[],
 ): Promise<readonly LockChange[]> {
   const old = (await readLock(work.config)) ?? EMPTY_LOCK;
-  const kept = names.length === 0 ? EMPTY_LOCK : forget(old, names);
+  const kept = names.length === 0 ? EMPTY_LOCK : forget(old, names, work.config);
   const planned = await planAll(work, kept);
   const { next } = nextLock(EMPTY_LOCK, planned, true);
   await writeLock(work.config, next);
@@ -214,8 +214,10 @@ function nextLock(
   return { next, changes: compareLocks(old, next) };
 }
 
-function forget(lock: Lock, names: readonly string[]): Lock {
-  const known = new Set<string>();
+function forget(lock: Lock, names: readonly string[], config: LoadedConfig): Lock {
+  // An app may have no packages in the lock.
+  const apps = config.apps.map(({ name }) => name ?? UNNAMED);
+  const known = new Set(names.filter((name) => apps.includes(name)));
   const keep = (...own: readonly string[]) => {
     const named = own.filter((each) => names.includes(each));
     for (const each of named) known.add(each);

@@ -195,18 +195,25 @@ test('pax headers that lie or overflow are refused', async () => {
   expect(Object.getOwnPropertyNames(proto?.xattrs)).toEqual(['__proto__']);
 });
 
-test('a whole tree with capabilities goes through GNU tar and back', async () => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'uport-xattr-'));
-  writeFileSync(path.join(folder, 'file'), 'x');
-  const set = spawnSync('setfattr', [
-    '-n',
-    'user.test',
-    '-v',
-    '0x00ff0a3d',
-    path.join(folder, 'file'),
-  ]);
-  if (set.status !== 0) return; // No attr package, or a file system without attributes.
-  const made = spawnSync('tar', ['--xattrs', '-C', folder, '-cf', '-', 'file']);
-  const [member] = await unpack(made.stdout);
-  expect({ ...member?.xattrs }).toEqual({ 'user.test': '\0\xff\n=' });
-});
+const noAttributes = spawnSync('setfattr', ['--version']).error
+  ? ' (setfattr missing: apt-get install attr)'
+  : '';
+
+test.skipIf(noAttributes)(
+  `a file with an attribute comes out of GNU tar${noAttributes}`,
+  async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'uport-xattr-'));
+    writeFileSync(path.join(folder, 'file'), 'x');
+    const set = spawnSync('setfattr', [
+      '-n',
+      'user.test',
+      '-v',
+      '0x00ff0a3d',
+      path.join(folder, 'file'),
+    ]);
+    expect(set.status).toBe(0);
+    const made = spawnSync('tar', ['--xattrs', '-C', folder, '-cf', '-', 'file']);
+    const [member] = await unpack(made.stdout);
+    expect({ ...member?.xattrs }).toEqual({ 'user.test': '\0\xff\n=' });
+  },
+);

@@ -29,7 +29,8 @@ const SIGNAL_NAMES: Readonly<Record<number, string>> = {
   11: 'SIGSEGV',
 };
 
-function statusText(status: number): string {
+/** With the signal's name where one ended it. */
+export function statusText(status: number): string {
   const name = SIGNAL_NAMES[status - 128];
   return name === undefined ? String(status) : `${status} (${name})`;
 }

@@ -10,7 +10,7 @@ import { type Arch, archOfElf } from '../model/arch.ts';
 import { unpackNar } from '../nix/nar-unpack.ts';
 import type { EmulatorSearch } from '../run/emulator-program.ts';
 import { hostArch } from '../run/host-arch.ts';
-import { differenceOf, type Expectation } from './compare.ts';
+import { differenceOf, type Expectation, statusText } from './compare.ts';
 import { fatElfStarts } from './fatelf-starts.ts';
 import { fileStarts } from './file-starts.ts';
 import type { HostStart, HostStarts } from './host-start.ts';
@@ -130,8 +130,12 @@ async function programOfNar(nar: string, folder: string, signal: AbortSignal): P
   });
 }
 
-/** This machine's own first: its run is what the others are compared with. */
-function chosen(starts: HostStarts, { hosts, artifact }: VerifyOptions): HostStarts {
+/**
+ * This machine's own first: its run is what the others are compared with, also when only others are
+ * asked for.
+ */
+function chosen(starts: HostStarts, options: VerifyOptions): HostStarts {
+  const { hosts, artifact } = options;
   const missing = hosts?.find((host) => !starts.some((start) => start.host === host));
   if (missing !== undefined || starts.length === 0) {
     throw new UportError({
@@ -143,7 +147,9 @@ function chosen(starts: HostStarts, { hosts, artifact }: VerifyOptions): HostSta
     });
   }
   const here = hostArch();
-  const wanted = starts.filter(({ host }) => hosts?.includes(host) ?? true);
+  const wanted = starts.filter(
+    ({ host }) => (hosts?.includes(host) ?? true) || (!isTold(options) && host === here),
+  );
   return [
     ...wanted.filter(({ host }) => host === here),
     ...wanted.filter(({ host }) => host !== here),
@@ -174,12 +180,17 @@ async function runOn(
   }
 }
 
+/** Whether the caller says what is expected. */
+function isTold({ stdout, status }: VerifyOptions): boolean {
+  return stdout !== undefined || status !== undefined;
+}
+
 function judge(
   runs: readonly { start: HostStart; seen: Observed | UportError }[],
   options: VerifyOptions,
 ): Verification {
   const here = hostArch();
-  const told = options.stdout !== undefined || options.status !== undefined;
+  const told = isTold(options);
   const first = runs.find(({ seen }) => !(seen instanceof UportError));
   const model = first && !(first.seen instanceof UportError) ? first.seen : undefined;
   const expected: Expectation = told
@@ -189,7 +200,8 @@ function judge(
       }
     : { status: model?.status ?? 0, stdout: model?.stdout ?? Buffer.of() };
   const reference = told ? 'what was given' : `the run on ${first?.start.host.name ?? 'no host'}`;
-  const verdicts = runs.map(({ start, seen }): HostVerdict => {
+  const asked = runs.filter(({ start }) => options.hosts?.includes(start.host) ?? true);
+  const verdicts = asked.map(({ start, seen }): HostVerdict => {
     const common = {
       host: start.host,
       way: start.host === here ? ('this machine' as const) : ('user-mode emulation' as const),
@@ -200,7 +212,12 @@ function judge(
       return { ...common, ...nothing, fault: `${seen.message} (${seen.code})` };
     }
     const { status, stdout, stderr } = seen;
-    return { ...common, status, stdout, stderr, fault: differenceOf(seen, expected) };
+    // Nothing says that it should: a build that crashes everywhere must not pass.
+    const crash =
+      !told && seen === model && status > 128
+        ? `ended with status ${statusText(status)}: if it should, say so with --expect-status ${status}`
+        : undefined;
+    return { ...common, status, stdout, stderr, fault: differenceOf(seen, expected) ?? crash };
   });
   return { verdicts, reference, passed: verdicts.every(({ fault }) => fault === undefined) };
 }

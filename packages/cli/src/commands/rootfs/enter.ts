@@ -3,7 +3,7 @@ import { type Arch, parseArch, planEnterRootfs, Store } from '@uport/core';
 import { BaseCommand } from '../../base-command.ts';
 import { handOver } from '../../hand-over.ts';
 import { pairOf } from '../../pairs.ts';
-import { emulatorsFlag } from '../../shared-flags.ts';
+import { emulatorsFlag, preparationFlag, providersOf } from '../../shared-flags.ts';
 import { splitCommandLine } from '../../split-command-line.ts';
 
 export default class RootfsEnter extends BaseCommand {
@@ -48,6 +48,7 @@ export default class RootfsEnter extends BaseCommand {
       helpValue: 'NAME=VALUE',
     }),
     emulators: emulatorsFlag(),
+    'emulator-preparation': preparationFlag(),
     debug: Flags.boolean({ summary: 'Tell each decision of the launcher.' }),
   };
 
@@ -62,7 +63,7 @@ export default class RootfsEnter extends BaseCommand {
         ...(flags.arch && { arch: flags.arch }),
         ...(flags.workdir !== undefined && { workdir: flags.workdir }),
         ...(flags.bind && { binds: flags.bind.map(bindOf) }),
-        ...(flags.emulators && { providers: flags.emulators }),
+        ...providersOf(flags),
         env: {
           ...(TERM && { TERM }),
           ...Object.fromEntries((flags.env ?? []).map((pair) => pairOf(pair, '--env'))),
