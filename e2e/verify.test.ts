@@ -94,6 +94,9 @@ describe.skipIf(missing)(named('uport verify', missing), () => {
     );
     expect(Object.keys(all.faults)).toEqual(['aarch64']);
     expect(all.faults.aarch64).toMatch(/^status 139 \(SIGSEGV\) instead of 3/);
+    // Also when nothing but the broken one is asked for.
+    const alone = await verify(at('broken/app'), '--hosts', 'arm64', '--', 'you');
+    expect(alone).toMatchObject({ status: 6, faults: { aarch64: expect.stringMatching(/139/) } });
     for (const artifact of ['broken/app.fatelf', 'broken/nix']) {
       const expected = ['--hosts', 'arm64,s390x', '--expect-status', '3'];
       const some = await verify(at(artifact), ...expected, '--', 'you');
@@ -109,6 +112,14 @@ describe.skipIf(missing)(named('uport verify', missing), () => {
     expect(faults).toEqual({
       aarch64: 'status 127 instead of 3: the library libanswer.so.7 is missing',
     });
+  });
+
+  test('takes a crash for what is expected only when told so', async () => {
+    const program = await compile(at('broken.c'), 'riscv64');
+    const alone = await verify(program);
+    expect(alone.status).toBe(6);
+    expect(alone.faults.riscv64).toContain('--expect-status 139');
+    expect(await verify(program, '--expect-status', '139')).toMatchObject({ status: 0 });
   });
 
   test('compares with what is given', async () => {

@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { systemError } from './system-error.ts';
@@ -45,6 +45,20 @@ export async function makeFolder(folder: string): Promise<string | undefined> {
     });
   }
   return missing[0];
+}
+
+/**
+ * Takes empty folders away again, from `folder` up to the topmost one that `makeFolder` made. What
+ * others have put there in the meantime stays.
+ */
+export async function removeMadeFolders(made: string, folder: string): Promise<void> {
+  for (let at = path.resolve(folder); ; at = path.dirname(at)) {
+    const gone = await rmdir(at).then(
+      () => true,
+      () => false,
+    );
+    if (!gone || at === made) return;
+  }
 }
 
 function cannotMake(folder: string, cause: unknown): UportError {

@@ -16,6 +16,8 @@ export interface DlopenNote {
 
 const FDO_DLOPEN = 0x407c0c0a;
 const MAX_SEGMENT = 1n << 20n;
+/** Of all segments together, in bytes. */
+const MAX_TOTAL = 4n << 20n;
 const MAX_NOTES = 1024;
 const PRIORITIES = ['required', 'recommended', 'suggested'] as const;
 
@@ -30,9 +32,14 @@ export async function readDlopenNotes(
   elf: Elf,
 ): Promise<readonly DlopenNote[]> {
   const found: DlopenNote[] = [];
+  // Many headers may name the same bytes.
+  let left = MAX_TOTAL;
   for (const segment of elf.segments) {
     if (segment.type !== PT_NOTE || segment.filesz === 0n) continue;
-    const length = segment.filesz < MAX_SEGMENT ? segment.filesz : MAX_SEGMENT;
+    if (left === 0n) break;
+    const most = left < MAX_SEGMENT ? left : MAX_SEGMENT;
+    const length = segment.filesz < most ? segment.filesz : most;
+    left -= length;
     const bytes = await readRange(source, segment.offset, length, 'a PT_NOTE segment');
     const fields = fieldsOf(bytes, elf.identity);
     const align = segment.align === 8n ? 8 : 4;

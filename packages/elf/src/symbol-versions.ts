@@ -40,6 +40,9 @@ const NEED_AUX = { size: 16, flags: 4, name: 8, next: 12 } as const;
 const DEF = { size: 20, flags: 2, count: 6, aux: 12, next: 16 } as const;
 const DEF_AUX = { size: 8, name: 0 } as const;
 
+/** Bytes of a name; real ones are a few dozen. */
+const MAX_NAME = 1024;
+
 const NONE: SymbolVersions = Object.freeze({ needed: [], defined: [] });
 
 /**
@@ -52,11 +55,12 @@ export async function readSymbolVersions(source: ByteSource, elf: Elf): Promise<
   if (!dynamic?.versionsNeeded && !dynamic?.versionsDefined) return NONE;
   const strings = await readDynamicStrings(source, elf);
   const name = (index: number): string => {
-    const end = strings.indexOf('\0', index);
-    if (index >= strings.length || end < 0) {
-      throw invalid('the name of a symbol version is outside the string table', 0);
+    const text = strings.slice(index, index + MAX_NAME + 1);
+    const end = text.indexOf('\0');
+    if (end < 0) {
+      throw invalid('the name of a symbol version is outside the string table, or too long', 0);
     }
-    return strings.slice(index, end);
+    return text.slice(0, end);
   };
   const open = (table: AddressRange) => openTable(source, elf, identity, table);
   return Object.freeze({

@@ -78,9 +78,13 @@ describe.skipIf(!THIS_HOST)('starts', () => {
   });
 
   test('200 first starts, each killed at some moment: the next one is whole', async () => {
-    const took = await time(async () => {
-      await ended(start());
-    });
+    // On a busy machine the first may take very long.
+    const took = Math.min(
+      300,
+      await time(async () => {
+        await ended(start());
+      }),
+    );
     for (let i = 0; i < 200; i++) {
       // Sometimes on top of what the last one left, sometimes from nothing.
       if (i % 3 === 0) run('rm', ['-rf', cache()]);

@@ -186,8 +186,18 @@ static struct mapper start_mapper(unsigned uid, unsigned gid) {
   return mapper;
 }
 
+static void stop_mapper(struct mapper mapper) {
+  if (mapper.go >= 0) close(mapper.go);
+  if (mapper.child <= 0) return;
+  kill(mapper.child, SIGKILL);
+  while (waitpid(mapper.child, NULL, 0) < 0 && errno == EINTR) {}
+}
+
 static bool finish_mapper(struct mapper mapper) {
-  if (mapper.child < 0) return false;
+  if (mapper.child < 0) {
+    stop_mapper(mapper);
+    return false;
+  }
   int status = -1;
   if (write(mapper.go, "", 1) != 1) debug("users: the mapping process is gone", NULL);
   close(mapper.go);
@@ -195,16 +205,15 @@ static bool finish_mapper(struct mapper mapper) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static void make_user_namespace(bool as_user) {
+static void make_user_namespace(void) {
   unsigned uid = (unsigned)geteuid(), gid = (unsigned)getegid();
-  struct mapper mapper = {-1, -1};
-  if (!as_user) mapper = start_mapper(uid, gid);
+  struct mapper mapper = start_mapper(uid, gid);
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
     cannot("a root cannot be entered: this machine gives no user namespaces",
            "allow them (kernel.apparmor_restrict_unprivileged_userns=0, user.max_user_namespaces), "
            "or do it as root");
   }
-  if (!as_user && finish_mapper(mapper)) {
+  if (finish_mapper(mapper)) {
     debug("users: 0 inside is ", decimal(uid), ", others come from /etc/subuid", NULL);
   } else {
     const char *own = copy_bytes(decimal(uid), strlen(decimal(uid)));
@@ -212,16 +221,15 @@ static void make_user_namespace(bool as_user) {
     bool mapped =
         write_text("/proc/self/setgroups", "deny") &&
         write_text("/proc/self/gid_map",
-                   concatenate(as_user ? concatenate(group, " ", group) : concatenate("0 ", group, ""), " 1", "")) &&
+                   concatenate("0 ", group, " 1")) &&
         write_text("/proc/self/uid_map",
-                   concatenate(as_user ? concatenate(own, " ", own) : concatenate("0 ", own, ""), " 1", ""));
+                   concatenate("0 ", own, " 1"));
     if (!mapped) {
       cannot("a root cannot be entered: the user namespace gets no user",
              "allow user namespaces (AppArmor may forbid their use), or do it as root");
     }
-    debug("users: only one, ", decimal(as_user ? uid : 0), " inside is ", decimal(uid), NULL);
+    debug("users: only one, 0 inside is ", decimal(uid), NULL);
   }
-  if (as_user) return;
   if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
     cannot("a root cannot be entered: user 0 of the namespace cannot be taken", "do it as root");
   }
@@ -384,9 +392,7 @@ static bool make_root_namespace(void) {
   struct mapper mapper = start_mapper(0, 0);
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
     debug("a user namespace cannot be made: ", error_name(errno), NULL);
-    kill(mapper.child, SIGKILL);
-    close(mapper.go);
-    waitpid(mapper.child, NULL, 0);
+    stop_mapper(mapper);
     return false;
   }
   if (!finish_mapper(mapper)) {
@@ -398,13 +404,18 @@ static bool make_root_namespace(void) {
 void enter_root(const struct entry_root *root, const char *folder) {
   bool is_root = geteuid() == 0;
   bool is_apart = !is_root;
+  /* Who ignores it is not told how its children end. */
+  const struct sigaction standard = {.sa_handler = SIG_DFL};
+  struct sigaction before;
+  sigaction(SIGCHLD, &standard, &before);
   if (!is_root) {
-    make_user_namespace(root->as_user);
+    make_user_namespace();
   } else if (root->registration_count > 0 && make_root_namespace()) {
     is_apart = true;
   } else if (unshare(CLONE_NEWNS) != 0) {
     cannot("a root cannot be entered: no mount namespace", "give this process CAP_SYS_ADMIN");
   }
+  sigaction(SIGCHLD, &before, NULL);
   if (root->only_namespace) return;
   if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0 ||
       mount(root->path, root->path, NULL, MS_BIND | MS_REC, NULL) != 0) {

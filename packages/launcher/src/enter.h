@@ -18,7 +18,6 @@ struct entry_root {
   unsigned bind_count;
   const char *registrations[ENTER_LIST_MAX]; /* lines for binfmt_misc */
   unsigned registration_count;
-  bool as_user;                            /* keep the caller's own ids inside */
   bool only_namespace;                     /* make the user namespace, change no root */
 };
 

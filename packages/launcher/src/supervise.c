@@ -231,7 +231,7 @@ static void ask_for_short_slices(void) {
     int32_t nice;
     uint32_t priority;
     uint64_t runtime, deadline, period;
-  } attributes = {.size = 48, .nice = getpriority(PRIO_PROCESS, 0), .runtime = 100000 /* ns */};
+  } attributes = {.size = 48, .flags = 0x08 /* SCHED_FLAG_KEEP_POLICY */, .nice = getpriority(PRIO_PROCESS, 0), .runtime = 100000 /* ns */};
   syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
@@ -283,6 +283,11 @@ const char *start_supervisor(const struct manifest *manifest) {
   if (access("/proc/self/mem", R_OK) != 0) return "there is no /proc";
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line) != 0) return error_name(errno);
   pid_t app = getpid();
+  /* What is wrong with the guest's variables is told now: the supervisor's voice nobody hears. */
+  const struct surroundings *surroundings = &manifest->surroundings;
+  const struct elf guest = {.cpu = surroundings->cpu, .flags = surroundings->flags_value};
+  struct guest_environment environment;
+  find_guest_environment(surroundings, manifest->folder, &guest, &environment);
   /* Where only a descendant may be traced (Yama). */
   prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
   /* No SIGCHLD is to reach the app (exit signal 0). */

@@ -91,7 +91,13 @@ static bool run_helper(int (*helper)(void *), char *stack, int namespaces) {
   int flags = CLONE_VM | CLONE_VFORK | CLONE_FILES | namespaces;
   int child = clone(helper, stack + STACK_SIZE, flags, NULL);
   if (child < 0) return failed("user namespaces are forbidden or used up");
-  while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR) {}
+  int status = 0;
+  while (waitpid(child, &status, __WALL) < 0 && errno == EINTR) {}
+  /* A policy of the system may kill for what it forbids. */
+  if (!work.failed && !(WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+    errno = EPERM;
+    return failed("the process that makes the namespaces was killed");
+  }
   return work.failed == NULL;
 }
 
@@ -225,7 +231,11 @@ static int make_outer(void *unused) {
   work.outer = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
   work.mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   work.directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (work.outer < 0 || work.mounts < 0) failed("/proc/self/ns cannot be read");
+  if (work.directory < 0) {
+    failed("the working directory cannot be opened");
+  } else if (work.outer < 0 || work.mounts < 0) {
+    failed("/proc/self/ns cannot be read");
+  }
   return 0;
 }
 
@@ -234,7 +244,7 @@ static void join(void) {
   int death_signal = 0;
   prctl(PR_GET_PDEATHSIG, &death_signal, 0, 0, 0);
   bool joined = setns(work.outer, CLONE_NEWUSER) == 0 && setns(work.mounts, CLONE_NEWNS) == 0 &&
-                (work.directory < 0 || fchdir(work.directory) == 0) &&
+                fchdir(work.directory) == 0 &&
                 setns(work.inner, CLONE_NEWUSER) == 0;
   if (!joined) {
     die(STATUS_OWN_FAULT, "the user namespace that was made cannot be joined (", error_name(errno),

@@ -179,8 +179,8 @@ function isWhole({ config, apps = [], overrides }: ConfigWork): boolean {
   return (
     apps.length === 0 &&
     config.apps.every(({ config: app }) => {
-      const { hosts, emulators, slices, input } = overrides?.(app) ?? {};
-      return (hosts ?? emulators ?? slices ?? input) === undefined;
+      const { hosts, emulators, slices, input, entrypoint, guest } = overrides?.(app) ?? {};
+      return (hosts ?? emulators ?? slices ?? input ?? entrypoint ?? guest) === undefined;
     })
   );
 }

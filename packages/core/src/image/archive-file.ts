@@ -23,6 +23,9 @@ const MEMBERS_MAX = 100_000;
 const LINKS_MAX = 8;
 /** A compressed archive unpacks to so many bytes at most. */
 const UNPACKED_MAX = 2 ** 38;
+/** Or to so many times its size, once it is large. */
+const RATIO_MAX = 200;
+const UNPACKED_FREE = 1 << 30;
 
 type Member = { readonly offset: number; readonly size: number } | { readonly link: string };
 
@@ -119,11 +122,15 @@ async function gunzipTo(
   const source = createReadStream('', { fd: packed.fd, autoClose: false, start: 0, signal });
   const stream = source.pipe(zlib.createGunzip({ chunkSize: 256 << 10 }));
   source.on('error', (error) => stream.destroy(error));
+  const max = Math.min(
+    UNPACKED_MAX,
+    Math.max(UNPACKED_FREE, (await packed.stat()).size * RATIO_MAX),
+  );
   let size = 0;
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > UNPACKED_MAX) {
+      if (size > max) {
         throw imageFault(
           'UPORT_IMAGE_TOO_LARGE',
           file,

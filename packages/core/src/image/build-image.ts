@@ -9,6 +9,7 @@ import type { Progress } from '../model/progress.ts';
 import { silentProgress } from '../model/progress.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
 import type { PushResult } from '../registry/push.ts';
+import { parseReference } from '../registry/reference.ts';
 import { Store } from '../store/store.ts';
 import { systemError } from '../system-error.ts';
 import { extendImage } from './extend-image.ts';
@@ -66,7 +67,18 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
   const progress = options.progress ?? silentProgress;
   const signal = options.signal ?? new AbortController().signal;
   const store = options.store ?? (await Store.open());
-  const source = await openImage(input, { insecure, signal, store, ...(env && { env }) });
+  // Plain HTTP is for the registry that is pushed to; the source may be another one.
+  const targets = (options.push ?? []).map((each) => parseReference(each).apiHost);
+  const plainSource =
+    insecure &&
+    input.kind === 'docker' &&
+    (targets.length === 0 || targets.includes(input.reference.apiHost));
+  const source = await openImage(input, {
+    insecure: plainSource,
+    signal,
+    store,
+    ...(env && { env }),
+  });
   try {
     const image = await extendImage(await readSourceImage(source), {
       name: options.name ?? imageName(input),

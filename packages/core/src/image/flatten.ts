@@ -50,6 +50,8 @@ export interface FlatImage {
 const ENTRIES_MAX = 500_000;
 const PATH_MAX = 4096;
 const SYMLINKS_MAX = 40;
+/** Folders in folders; links may lead deeper than a path is long. */
+const DEPTH_MAX = 1024;
 const HEAD_SIZE = 256;
 /** A layer may unpack to so many bytes, or to so many times its size. */
 const UNPACKED_MAX = 1 << 30;
@@ -90,12 +92,11 @@ export async function flattenImage(
         source,
         layer,
         diffIds[i] as Digest,
-        unpackedMax,
+        { free: unpackedMax, left: TOTAL_MAX - unpacked },
         signal,
         task.advance,
         (reader) => tree.apply(readTar(reader), i, signal),
       );
-      if (unpacked > TOTAL_MAX) throw bomb(source, layer.digest);
     }
     return { entries: tree.entries(), content: spool.content, heads: spool.heads, close };
   } catch (error) {
@@ -139,7 +140,7 @@ async function readLayer(
   source: ImageSource,
   layer: Descriptor,
   diffId: Digest,
-  unpackedMax: number,
+  limits: { readonly free: number; readonly left: number },
   signal: AbortSignal,
   advance: (size: number) => void,
   read: (reader: ReturnType<typeof byteReader>) => Promise<void>,
@@ -147,6 +148,8 @@ async function readLayer(
   const decode = layerDecoder(layer.mediaType);
   if (!decode) throw new TypeError(`${layer.mediaType} was not checked`);
   const pieces = source.open(layer, signal)[Symbol.asyncIterator]();
+  /** What came, which a descriptor may lie about. */
+  let packed = 0;
   // Stays open when the decoder leaves early: the digest is over all of the blob.
   const shared: AsyncIterable<Buffer> = {
     [Symbol.asyncIterator]: () => ({
@@ -154,18 +157,19 @@ async function readLayer(
         const piece = await pieces.next();
         if (piece.done) return { done: true, value: undefined };
         advance(piece.value.length);
+        packed += piece.value.length;
         const { buffer, byteOffset, byteLength } = piece.value;
         return { done: false, value: Buffer.from(buffer, byteOffset, byteLength) };
       },
     }),
   };
-  const limit = Math.max(unpackedMax, layer.size * RATIO_MAX);
   const diff = createHash('sha256');
   let size = 0;
   const tar = async function* () {
     for await (const chunk of decode(shared)) {
       size += chunk.length;
-      if (size > limit) throw bomb(source, layer.digest);
+      if (size > limits.left || size > Math.max(limits.free, packed * RATIO_MAX))
+        throw bomb(source, layer.digest);
       diff.update(chunk);
       yield chunk;
     }
@@ -217,9 +221,14 @@ function createSpool(handle: FileHandle, file: string, keep: 'all' | 'programs')
       let kept = keep === 'all';
       for await (const chunk of member.body) {
         hash.update(chunk);
-        if (head.length < HEAD_SIZE) {
-          head = Buffer.concat([head, chunk.subarray(0, HEAD_SIZE - head.length)]);
-          if (size === 0) kept ||= isElf(head);
+        const before = head.length;
+        if (before < HEAD_SIZE) {
+          head = Buffer.concat([head, chunk.subarray(0, HEAD_SIZE - before)]);
+          // The first bytes may come in pieces.
+          if (!kept && before < 4 && isElf(head)) {
+            kept = true;
+            if (before > 0) await handle.write(head, 0, before, end);
+          }
         }
         if (kept) await handle.write(chunk, 0, chunk.length, end + size);
         size += chunk.length;
@@ -333,6 +342,7 @@ function createTree(source: ImageSource, spool: Spool, entriesMax: number): Tree
         return undefined;
       }
       at.push(next);
+      if (at.length > DEPTH_MAX) throw bad(shown, 'lies too deep');
     }
     return at.at(-1);
   };

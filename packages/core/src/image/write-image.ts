@@ -36,7 +36,7 @@ export async function writeImageLayout(
   const { outDir, tags, signal } = options;
   const place = path.join(outDir, 'oci');
   await refuseOwnSource(image, place);
-  const blobs = [...sourceBlobs(image), ...image.blobs];
+  const blobs = imageBlobs(image);
   const documents = allDocuments(image);
   const total = blobs.reduce((sum, blob) => sum + blob.size, 0);
   const task = (options.progress ?? silentProgress).start(
@@ -97,15 +97,24 @@ export async function pushImage(image: ExtendedImage, target: PushTarget): Promi
   const from = image.source.source.registry;
   const same = from?.reference.apiHost === reference.apiHost && from.insecure === target.insecure;
   const mountFrom = same && from ? [from.reference.repository] : [];
-  const blobs = [...sourceBlobs(image).map((blob) => ({ ...blob, mountFrom })), ...image.blobs];
+  const blobs = imageBlobs(image, (blob) => ({ ...blob, mountFrom }));
   return pushContent(
     {
-      blobs: blobs.sort((a, b) => b.size - a.size),
+      blobs: [...blobs].sort((a, b) => b.size - a.size),
       manifests: allDocuments(image),
       root: image.root,
     },
     target,
   );
+}
+
+/** Of the whole image, each once: what this build has made is at hand. */
+function imageBlobs(
+  image: ExtendedImage,
+  fromSource: (blob: PushBlob) => PushBlob = (blob) => blob,
+): readonly PushBlob[] {
+  const all = [...sourceBlobs(image).map(fromSource), ...image.blobs];
+  return [...new Map(all.map((blob) => [blob.digest, blob])).values()];
 }
 
 function sourceBlobs({ source }: ExtendedImage): readonly PushBlob[] {

@@ -2,7 +2,7 @@ import { type Elf, readElf } from '@uport/elf';
 import { UportError } from '@uport/errors';
 import type { App } from '../app/app.ts';
 import { withWindows } from '../closure/file-windows.ts';
-import type { BytePath } from '../model/payload-tree.ts';
+import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 
 /** The dynamic ELF files of an app that are of its guest's CPU. */
 export interface AppElfs {
@@ -16,13 +16,14 @@ export interface AppElfs {
 
 /** Reads the head of every file of the payload. @throws UportError UPORT_ELF_* for the target */
 export async function findAppElfs(app: App): Promise<AppElfs> {
-  const target = await readEntry(app, app.target);
+  const main = app.payload.entries.find((each) => each.path === app.target);
+  const target = await readEntry(app, main);
   if (target === undefined) throw new TypeError(`${app.target} is not a file of the payload`);
   const programs: BytePath[] = [app.target];
   const libraries: BytePath[] = [];
   for (const entry of app.payload.entries) {
     if (entry.type !== 'file' || entry.path === app.target || entry.size < 52) continue;
-    const elf = await readEntry(app, entry.path).catch((error: unknown) => {
+    const elf = await readEntry(app, entry).catch((error: unknown) => {
       // A damaged file beside the program hinders nobody.
       if (error instanceof UportError) return undefined;
       throw error;
@@ -39,8 +40,7 @@ function sameCpu(a: Elf, b: Elf): boolean {
   return x.machine === y.machine && x.bits === y.bits && x.order === y.order;
 }
 
-async function readEntry(app: App, path: BytePath): Promise<Elf | undefined> {
-  const entry = app.payload.entries.find((each) => each.path === path);
+async function readEntry(app: App, entry: PayloadEntry | undefined): Promise<Elf | undefined> {
   const place = entry?.type === 'file' ? app.content.locate(entry.digest) : undefined;
   if (place === undefined) return undefined;
   return withWindows(place, async (source) => {

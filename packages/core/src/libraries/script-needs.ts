@@ -34,7 +34,7 @@ export function packagesForScript(text: string): readonly string[] {
   const base = (path: string) => path.slice(path.lastIndexOf('/') + 1);
   const byEnv = base(line[1] as string) === 'env';
   const name = byEnv ? (line[2] ?? '') : base(line[1] as string);
-  const interpreter = INTERPRETERS[name];
+  const interpreter = Object.hasOwn(INTERPRETERS, name) ? INTERPRETERS[name] : undefined;
   const isShell = interpreter === 'dash' || interpreter === 'bash' || interpreter === 'ksh';
   const tools = isShell ? Object.keys(TOOLS).filter((each) => TOOLS[each]?.test(text)) : [];
   return [

@@ -61,7 +61,18 @@ const lock: fc.Arbitrary<Lock> = fc.record({
   launchers: map(pin),
   emulators: map(
     fc
-      .tuple(pin, fc.record({ kind: fc.constant('qemu' as const), version: text, origin }))
+      .tuple(
+        pin,
+        fc.record(
+          {
+            kind: fc.constant('qemu' as const),
+            version: text,
+            origin,
+            preparedFrom: fc.nat(1000).map(digest),
+          },
+          { requiredKeys: ['kind', 'version', 'origin'] },
+        ),
+      )
       .map(([file, rest]) => ({ ...file, ...rest })),
   ),
   packages: map(packages),

@@ -22,6 +22,8 @@ export interface LockedEmulator extends PinnedFile {
   readonly kind: PinnedEmulator['kind'];
   readonly version: string;
   readonly origin: EmulatorOrigin;
+  /** Of the package's own file, where what travels was made of it. */
+  readonly preparedFrom?: PinnedEmulator['digest'];
 }
 
 /** Each map by what identifies an entry, in bytewise order. */
@@ -54,8 +56,15 @@ export function lockOfPlan(plan: Plan, app: string, sources: readonly string[]):
   for (const host of plan.hosts) {
     if (host.launcher) launchers.set(host.host, pinOf(host.launcher));
     if (!('emulator' in host)) continue;
-    const { kind, version, digest, size, origin, guest } = host.emulator;
-    emulators.set(emulatorKey(guest, host.host, sources), { kind, version, digest, size, origin });
+    const { kind, version, digest, size, origin, guest, preparedFrom } = host.emulator;
+    emulators.set(emulatorKey(guest, host.host, sources), {
+      kind,
+      version,
+      digest,
+      size,
+      origin,
+      ...(preparedFrom && { preparedFrom }),
+    });
   }
   const packages = new Map<string, LockedPackage>();
   for (const each of plan.packages ?? []) {
@@ -260,12 +269,14 @@ function readPackage(value: unknown, where: string): LockedPackage {
 
 function readEmulator(value: unknown, where: string): LockedEmulator {
   const fields = objectOf(value, where);
-  const kind = textOf(fields, 'kind', where);
+  const { kind, preparedFrom } = fields;
+  if (kind !== 'qemu') throw invalid(`${where} is of a kind that is not known`);
   return {
     ...readPin(value, where),
-    kind: kind as LockedEmulator['kind'],
+    kind,
     version: textOf(fields, 'version', where),
     origin: readOrigin(fields.origin, where),
+    ...(preparedFrom !== undefined && { preparedFrom: digestOf(preparedFrom, where) }),
   };
 }
 

@@ -5,10 +5,11 @@ import { asFailedTry, type FailedTry, unavailable } from '../debian/package.ts';
 import type { Arch } from '../model/arch.ts';
 import type { EmulatorOrigin, PinnedEmulator } from '../plan/plan.ts';
 import { emulatorOfPackage } from '../qemu/debian-provider.ts';
-import { readEmulatorFile } from '../qemu/emulator-file.ts';
+import { checkEmulator, readEmulatorFile } from '../qemu/emulator-file.ts';
+import { prepareEmulator } from '../qemu/prepared-emulator.ts';
 import type { EmulatorProvider, ProviderContext } from '../qemu/provider.ts';
 import { findEmulators } from '../qemu/providers.ts';
-import { emulatorKey, type Lock, type LockedEmulator } from './lock.ts';
+import { emulatorKey, LOCK_NAME, type Lock, type LockedEmulator } from './lock.ts';
 
 export interface LockOptions {
   readonly lock: Lock;
@@ -62,17 +63,16 @@ async function find(
   throw drift(locked, fetched, guest, host);
 }
 
-/** A lock that was edited may name another version than its file is of. */
+/** A lock that was edited or merged may name a file of another guest, host or version. */
 async function checkVersion(
   locked: LockedEmulator,
   guest: Arch,
   host: Arch,
   { store }: ProviderContext,
 ): Promise<void> {
-  if (locked.kind !== 'qemu') return;
-  const { banner } = await readEmulatorFile(store.pathOf(locked.digest));
-  if (banner?.guest === guest.name && banner.version === locked.version) return;
-  throw drift(locked, banner && { ...locked, version: banner.version }, guest, host);
+  const file = store.pathOf(locked.digest);
+  const { version } = checkEmulator(await readEmulatorFile(file), guest, host, LOCK_NAME);
+  if (version !== locked.version) throw drift(locked, { ...locked, version }, guest, host);
 }
 
 function drift(
@@ -90,7 +90,18 @@ function drift(
 }
 
 function pinOf(locked: LockedEmulator, guest: Arch, host: Arch): PinnedEmulator {
-  return { ...locked, guest: guest.name, host: host.name };
+  const { kind, version, digest, size, origin, preparedFrom } = locked;
+  // In the order of a plan that was made without a lock: its file is to have the same bytes.
+  return {
+    kind,
+    host: host.name,
+    guest: guest.name,
+    version,
+    digest,
+    size,
+    origin,
+    ...(preparedFrom && { preparedFrom }),
+  };
 }
 
 /** The locked package by its path: no index is needed. */
@@ -117,7 +128,10 @@ async function fetchLocked(
         suite: origin.suite,
         mirror,
       };
-      return await emulatorOfPackage(found, guest, host, context);
+      const stock = await emulatorOfPackage(found, guest, host, context);
+      return (
+        stock && (locked.preparedFrom === undefined ? stock : await prepareEmulator(stock, context))
+      );
     } catch (error) {
       failed.push(asFailedTry(error, origin.suite, mirror, context));
     }

@@ -2,12 +2,11 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { constants, createZstdCompress } from 'node:zlib';
 import { formatNixHash, type NixHash } from '../nix/hash.ts';
 import type { NixSigningKey } from '../nix/signing-key.ts';
 import { NIX_STORE_DIR, parseStorePath } from '../nix/store-path.ts';
 import { systemError } from '../system-error.ts';
+import { zstdFrame } from '../zstd-frame.ts';
 import type { CacheTransport, CacheUpload } from './transport.ts';
 
 /** A store object that refers to no other and whose path follows from its NAR's hash. */
@@ -100,20 +99,13 @@ async function compress(
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {
-      const params = { [constants.ZSTD_c_compressionLevel]: level };
-      const zstd = createZstdCompress({ params, pledgedSrcSize: size });
-      await pipeline(
-        createReadStream(nar),
-        zstd,
-        async (chunks: AsyncIterable<Buffer>) => {
-          for await (const chunk of chunks) {
-            sha256.update(chunk);
-            written += chunk.length;
-            await file.writeFile(chunk);
-          }
-        },
-        { signal },
-      );
+      const source = createReadStream(nar, { signal });
+      for await (const chunk of zstdFrame(source, { level, size })) {
+        signal.throwIfAborted();
+        sha256.update(chunk);
+        written += chunk.length;
+        await file.writeFile(chunk);
+      }
     } finally {
       await file.close();
     }

@@ -41,11 +41,17 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
     const url = new URL(base);
     url.username = '';
     url.password = '';
-    const spelled = options.encodeName?.(name) ?? name;
+    // The address of a NAR may have a query; a key of S3 has none.
+    const cut = options.encodeName ? -1 : name.indexOf('?');
+    const plain = cut < 0 ? name : name.slice(0, cut);
+    const spelled = options.encodeName?.(plain) ?? plain;
     url.pathname = `${base.pathname.replace(/\/+$/, '')}/${spelled}`;
+    if (cut >= 0)
+      url.search = [name.slice(cut + 1), base.search.slice(1)].filter(Boolean).join('&');
     return url;
   };
   const login = basicLogin(base);
+  const signed = options.authorize !== undefined;
   const authorize = (request: AuthorizedRequest) => ({
     ...login,
     ...options.authorize?.(request),
@@ -61,7 +67,7 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted();
       try {
-        return await one(method, urlOf(name), signal, authorize, upload);
+        return await one(method, urlOf(name), signal, { authorize, signed }, upload);
       } catch (error) {
         signal.throwIfAborted();
         const delay = delays[attempt];
@@ -97,11 +103,17 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
   };
 }
 
+interface Authorization {
+  readonly authorize: (request: AuthorizedRequest) => Readonly<Record<string, string>>;
+  /** Whether what it gives is a signature. */
+  readonly signed: boolean;
+}
+
 async function one(
   method: AuthorizedRequest['method'],
   url: URL,
   signal: AbortSignal,
-  authorize: (request: AuthorizedRequest) => Readonly<Record<string, string>>,
+  { authorize, signed }: Authorization,
   upload: CacheUpload | undefined,
 ): Promise<{ response: Response; watch: Watch } | undefined> {
   const watch = watchdog(signal);
@@ -118,8 +130,8 @@ async function one(
     method,
     headers: { ...headers, ...authorize({ method, url, headers, bodyDigest }) },
     signal: watch.signal,
-    // A signature is for one address, and a body that streams can be sent once.
-    redirect: method === 'PUT' ? 'manual' : 'follow',
+    // A signature is for one address and its token for one server; a body that streams is sent once.
+    redirect: method === 'PUT' || signed ? 'error' : 'follow',
   };
   let bodyFault: unknown;
   if (upload) {
@@ -136,7 +148,6 @@ async function one(
     };
     init.body = ReadableStream.from(sent()) as NonNullable<RequestInit['body']>;
     init.duplex = 'half';
-    init.redirect = 'error';
   }
   let response: Response;
   try {
@@ -205,8 +216,17 @@ function watchdog(signal: AbortSignal): Watch {
 /** `https://USER:PASSWORD@…`, which fetch refuses in an address. */
 function basicLogin(url: URL): Readonly<Record<string, string>> {
   if (url.username === '' && url.password === '') return {};
-  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const pair = `${decoded(url.username)}:${decoded(url.password)}`;
   return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+}
+
+/** A `%` that begins no escape stands for itself. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 async function readExplanation(response: Response): Promise<string> {

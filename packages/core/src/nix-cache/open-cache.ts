@@ -65,7 +65,12 @@ function fileFolder(url: URL, address: string): string {
 function invalid(address: string): Error {
   return cacheFault(
     'UPORT_NIX_CACHE_URL',
-    `${JSON.stringify(address.replace(/\/\/[^/@]*@/, '//').slice(0, 300))} is no address of a binary cache`,
+    `${JSON.stringify(
+      address
+        .replace(/\/\/.*@/, '//')
+        .replace(/\?.*/, '')
+        .slice(0, 300),
+    )} is no address of a binary cache`,
     'write a folder, file:///DIR, https://HOST/PATH or s3://BUCKET?region=REGION',
   );
 }

@@ -4,6 +4,7 @@ import { textPath } from '../model/byte-path.ts';
 import type { ContentPlace } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
+import { NIX_STORE_DIR, parseStorePath } from '../nix/store-path.ts';
 import { pathMissing } from './faults.ts';
 import type { ClosureContext, NixStore } from './nix-store.ts';
 
@@ -52,6 +53,7 @@ async function read(
   store: NixStore,
   context: ClosureContext,
 ) {
+  if (parseStorePath(path).storeDir !== NIX_STORE_DIR) throw elsewhere(path);
   try {
     return await store.read(path, context);
   } catch (error) {
@@ -71,6 +73,15 @@ function merge(scans: readonly Scan[]): Scan {
     programs: new Map<BytePath, Buffer>(scans.flatMap((scan) => [...scan.programs])),
     fatElfs: new Set<Digest>(scans.flatMap((scan) => [...scan.fatElfs])),
   };
+}
+
+function elsewhere(path: string): UportError {
+  return new UportError({
+    code: 'UPORT_NIX_STORE_PATH_INVALID',
+    category: 'input',
+    message: `${JSON.stringify(path.slice(0, 400))} is not in ${NIX_STORE_DIR}`,
+    hint: `only objects of ${NIX_STORE_DIR} can be imported`,
+  });
 }
 
 function tooLarge(root: string): UportError {

@@ -38,12 +38,17 @@ const PROFILES = (home: string) => [
 export function nixProvider(source: string | undefined): EmulatorProvider {
   let opened: Promise<readonly NixClosure[]> | undefined;
   return {
-    name: source === undefined ? 'nix' : `nix:${source}`,
+    name: source === undefined ? 'nix' : `nix:${withoutSecrets(source)}`,
     async find(guest, host, context) {
       opened ??= openClosures(source, context);
       return find(await opened, guest, host, context);
     },
   };
+}
+
+/** A cache's address may hold a password, or a token in its query. */
+function withoutSecrets(source: string): string {
+  return source.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^#]*@/i, '$1').replace(/\?[^#]*/, '');
 }
 
 async function openClosures(
@@ -62,7 +67,11 @@ async function openClosures(
 }
 
 async function openClosure(source: string, context: ProviderContext): Promise<NixClosure> {
-  const task = (context.progress ?? silentProgress).start(`Reading ${source}`, undefined, 'bytes');
+  const task = (context.progress ?? silentProgress).start(
+    `Reading ${withoutSecrets(source)}`,
+    undefined,
+    'bytes',
+  );
   try {
     const hash = source.indexOf('#');
     const address = hash < 0 ? undefined : source.slice(0, hash);
@@ -183,7 +192,7 @@ function noStorePath(source: string): UportError {
   return new UportError({
     code: 'UPORT_NIX_STORE_PATH_INVALID',
     category: 'usage',
-    message: `${JSON.stringify(source.slice(0, 300))} is not a store path or a link to one`,
+    message: `${JSON.stringify(withoutSecrets(source).slice(0, 300))} is not a store path or a link to one`,
     hint: 'write nix:./result, nix:/nix/store/…, or nix:file:///CACHE#/nix/store/…',
   });
 }

@@ -66,7 +66,7 @@ type Note = { readonly digest: Digest; readonly size: number } | { readonly dige
  * The emulator with its relocations applied, its bytes put into the store; the same emulator when it is
  * of no build that this is proven for.
  */
-async function prepare(
+export async function prepareEmulator(
   stock: PinnedEmulator,
   { store, signal }: ProviderContext,
 ): Promise<PinnedEmulator> {
@@ -91,7 +91,7 @@ export function preparingProvider(inner: EmulatorProvider): EmulatorProvider {
     name: inner.name,
     async find(guest, host, context) {
       const stock = await inner.find(guest, host, context);
-      return stock && prepare(stock, context);
+      return stock && prepareEmulator(stock, context);
     },
   };
 }

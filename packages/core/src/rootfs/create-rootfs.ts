@@ -13,7 +13,7 @@ import {
   type ResolvablePackage,
   readUniverse,
 } from '../debian/whole-index.ts';
-import { makeFolder } from '../make-folder.ts';
+import { makeFolder, removeMadeFolders } from '../make-folder.ts';
 import type { Arch } from '../model/arch.ts';
 import { type ContentSource, type FilePart, placeOf } from '../model/content.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
@@ -254,7 +254,7 @@ export async function createRootfs(options: CreateRootfsOptions): Promise<Create
       task.done();
     }
   } catch (error) {
-    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    if (made !== undefined) await removeMadeFolders(made, path.dirname(out));
     throw systemError(error, out);
   } finally {
     await rootfs?.dispose();

@@ -102,6 +102,12 @@ test('hostile tars are refused, and nothing is left', async () => {
       pack(...TREE, file('big', Buffer.alloc(1 << 20))),
       { maxSize: 1 << 20 },
     ],
+    // What lies behind the end is written to disk too while it is read.
+    [
+      'UPORT_TAR_TOO_LARGE',
+      gzipSync(Buffer.concat([pack(...TREE), Buffer.alloc(1 << 21)])),
+      { maxSize: 1 << 20 },
+    ],
     ['UPORT_TAR_INVALID', pack(...TREE).subarray(0, 1024 + 700)],
     ['UPORT_TAR_INVALID', Buffer.from('no tar at all')],
     ['UPORT_TAR_INVALID', Buffer.alloc(0)],

@@ -81,6 +81,7 @@ class Spool {
     const { signal } = this.#options;
     for await (const chunk of bytes) {
       signal.throwIfAborted();
+      this.#options.meter.seen(this.#written + chunk.length);
       if (this.#fd !== undefined) writeAll(this.#fd, chunk, this.#written);
       this.#written += chunk.length;
       yield chunk;

@@ -41,6 +41,15 @@ export class TarMeter {
     this.#check(this.#size);
   }
 
+  /**
+   * What was unpacked so far, headers and all that is passed over too.
+   *
+   * @throws UportError UPORT_TAR_TOO_LARGE
+   */
+  seen(total: number): void {
+    this.#check(total);
+  }
+
   #check(size: number): void {
     if (size > this.#maxSize) {
       throw tooLarge(`it unpacks to more than ${this.#maxSize} bytes`);

@@ -20,6 +20,8 @@ export interface SparsePart {
 /** More than any file system makes of a file that is worth it; a map lies in memory. */
 const PARTS_MAX = 100_000;
 const MAP_MAX = 4 << 20;
+/** No number that counts here has more. */
+const DIGITS_MAX = 16;
 
 /** @throws UportError UPORT_TAR_INVALID for parts that overlap, go backwards or past the end */
 export function sparseMap(parts: readonly SparsePart[], size: number, offset: number): SparseMap {
@@ -65,7 +67,7 @@ export async function readMapOfBody(
 ): Promise<{ readonly holes: SparseMap; readonly length: number }> {
   let length = 0;
   let text = '';
-  let numbers: string[] = [];
+  const numbers: string[] = [];
   let wanted = 1;
   while (numbers.length < wanted) {
     if (length + TAR_BLOCK > bodySize || length >= MAP_MAX) {
@@ -76,11 +78,15 @@ export async function readMapOfBody(
     length += TAR_BLOCK;
     const lines = (text + block.toString('latin1')).split('\n');
     text = lines.pop() as string;
-    numbers = numbers.concat(lines);
+    for (const line of lines) numbers.push(line);
     if (wanted === 1 && numbers.length > 0) {
       const count = whole(numbers[0] as string, offset);
       if (count > PARTS_MAX) throw tarInvalid('the map of a sparse file is too long', offset);
       wanted = 1 + 2 * count;
+    }
+    // Behind the last number the block is filled up.
+    if (numbers.length < wanted && text.length > DIGITS_MAX) {
+      throw tarInvalid('the map of a sparse file is malformed', offset);
     }
   }
   return { holes: sparseMap(mapOfText(numbers.slice(1, wanted), offset), size, offset), length };
