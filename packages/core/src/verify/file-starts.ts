@@ -1,10 +1,12 @@
 // How each host starts a universal, FatELF or single-host file.
-import { chmod, mkdir, open, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileSource } from '../app/file-source.ts';
 import { parseArch } from '../model/arch.ts';
+import type { PayloadHost } from '../universal/payload-index.ts';
 import { readUniversal } from '../universal/read-universal.ts';
 import type { HostStarts } from './host-start.ts';
+import { type GuestEmulators, outerManifest, type SimulatedHost } from './simulated-host.ts';
 
 /**
  * The hosts of the file. A host's launcher is taken out of it and told to unpack and start the app, as
@@ -18,7 +20,7 @@ export async function fileStarts(file: string): Promise<HostStarts | undefined> 
     const source = fileSource(handle, (await handle.stat()).size);
     const universal = await readUniversal(source);
     if (universal === undefined) return undefined;
-    const { index, form } = universal;
+    const { id, index, form } = universal;
     const whole = path.resolve(file);
     return universal.launchers.map(({ host, offset, size }) => {
       const parts = index.hosts.find(({ name }) => name === host);
@@ -45,7 +47,9 @@ export async function fileStarts(file: string): Promise<HostStarts | undefined> 
           if (simulated.native) return { argv: start, env: own };
           // What the launcher here takes for itself must come after it.
           const inner = ['env', `UPORT_CACHE_DIR=${own.UPORT_CACHE_DIR}`, ...start];
-          return { argv: [simulated.launcher as string, '--', ...inner], env };
+          const unpacked = path.join(own.UPORT_CACHE_DIR, `${id}-${host}`);
+          const outer = await putLauncher(simulated, folder, guestEmulators(parts, unpacked));
+          return { argv: [outer, '--', ...inner], env };
         },
       };
     });
@@ -61,4 +65,29 @@ async function readAgain(file: string, offset: number, size: number): Promise<Ui
   } finally {
     await handle.close();
   }
+}
+
+/** The host's emulators where its launcher unpacks them. */
+function guestEmulators(host: PayloadHost | undefined, unpacked: string): GuestEmulators {
+  const folder = Buffer.from(unpacked).toString('latin1');
+  return (host?.emulators ?? []).map(({ guest, elf, args }) => ({
+    name: guest,
+    elf,
+    path: `${folder}/qemu-${guest}`,
+    args: args.map((arg) => arg.replace(/^\$FOLDER\//, () => `${folder}/`)),
+  }));
+}
+
+/** This machine's launcher, told of the app's emulators. */
+async function putLauncher(
+  simulated: SimulatedHost,
+  folder: string,
+  guests: GuestEmulators,
+): Promise<string> {
+  const outer = path.join(folder, 'outer');
+  await mkdir(outer);
+  await copyFile(simulated.launcher as string, path.join(outer, 'launch'));
+  const emulator = Buffer.from(simulated.emulator as string).toString('latin1');
+  await writeFile(path.join(outer, 'manifest'), outerManifest(simulated, emulator, guests));
+  return path.join(outer, 'launch');
 }

@@ -1,15 +1,16 @@
 // How each host starts an image: its platform's layers unpacked, and entered with util-linux's unshare.
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
-import { encodeManifest } from '@uport/launcher';
+import { parseManifest } from '@uport/launcher';
 import { ARCHES, type Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
 import { readLayout } from '../oci/layout.ts';
 import { unpackPlatform } from '../oci/unpack.ts';
+import { locateInRoot } from '../rootfs/root-paths.ts';
 import { enterRoot, findUnshare, imageEnvironment } from '../run/enter-root.ts';
 import type { HostStart, HostStarts } from './host-start.ts';
-import type { SimulatedHost } from './simulated-host.ts';
+import { type GuestEmulators, outerManifest, type SimulatedHost } from './simulated-host.ts';
 
 export interface ImageStartOptions {
   readonly tag?: string;
@@ -87,11 +88,18 @@ async function putLauncher(simulated: SimulatedHost, root: string): Promise<read
   await mkdir(folder);
   await copyFile(launcher as string, path.join(folder, 'launch'));
   await copyFile(emulator as string, path.join(folder, `qemu-${arch.name}`));
-  const manifest = encodeManifest({
-    emulators: [{ name: arch.name, elf: arch.elf, path: `qemu-${arch.name}`, args: [] }],
-  });
-  await writeFile(path.join(folder, 'manifest'), manifest, 'latin1');
+  const guests = await guestEmulators(root);
+  const manifest = outerManifest(simulated, `qemu-${arch.name}`, guests);
+  await writeFile(path.join(folder, 'manifest'), manifest);
   return [`/${INSIDE}/launch`, '--'];
+}
+
+/** What the image's own launcher starts the app's programs with. */
+async function guestEmulators(root: string): Promise<GuestEmulators> {
+  const file = locateInRoot(root, '.uport/manifest');
+  if (file === undefined) return [];
+  const { emulators } = parseManifest(await readFile(file, 'latin1'));
+  return emulators.map((each) => ({ ...each, path: path.posix.resolve('/.uport', each.path) }));
 }
 
 function withoutCommand(layout: string): UportError {
