@@ -1,12 +1,15 @@
-import { cp, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Plan } from '@uport/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { offlineFlags } from './support/emitters.ts';
 import { buildClosure, closureMissing, type DynamicClosure } from './support/nix-closure.ts';
+import { NQUEENS } from './support/nqueens.ts';
+import { openPodman } from './support/podman.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
-import { named } from './support/tools.ts';
-import { errorCode, uport } from './support/uport.ts';
+import { missingTools, named, notRoot } from './support/tools.ts';
+import { errorCode, start, uport } from './support/uport.ts';
 
 const missing = closureMissing('riscv64');
 
@@ -19,7 +22,10 @@ describe.skipIf(missing)(named('a Nix store path as the app', missing), () => {
   });
   afterAll(() => removeFolder(folder));
 
-  const flags = () => ['--compression-level', '1', '--host', 'riscv64', ...offlineFlags()];
+  const flags = (hosts = 'riscv64') => [
+    ...['--compression-level', '1', '--host', hosts],
+    ...offlineFlags(),
+  ];
   const build = (outDir: string, ...args: readonly string[]) =>
     uport(['build', '--emit', 'oci', '-o', path.join(folder, outDir), ...flags(), ...args]);
   const planOf = async (outDir: string): Promise<string> =>
@@ -53,10 +59,8 @@ describe.skipIf(missing)(named('a Nix store path as the app', missing), () => {
 
     const bare = path.join(folder, 'bare');
     await mkdir(path.join(bare, 'nix'), { recursive: true });
-    await cp(path.join(root, 'nix/store'), path.join(bare, 'nix/store'), {
-      recursive: true,
-      verbatimSymlinks: true,
-    });
+    // Node's own copying does not take every name.
+    execFileSync('cp', ['-a', path.join(root, 'nix/store'), path.join(bare, 'nix/store')]);
     expect(await built('scanned', path.join(bare, wrapped))).toBe(expected);
 
     await symlink(path.join(bare, wrapped), path.join(folder, 'result'));
@@ -108,6 +112,89 @@ describe.skipIf(missing)(named('a Nix store path as the app', missing), () => {
     const lacking = await refused();
     expect(errorCode(lacking)).toBe('UPORT_NIX_PATH_MISSING');
     expect(lacking.stderr).toContain(words);
+  });
+
+  describe('rewritten', () => {
+    const PREFIX = '/opt/closure';
+    const GREETED = /^hello from riscv64: words from the store\nargv0 \S+\na\nb c\n/;
+    const rewrite = async (outDir: string, input: string, emit: string) => {
+      const out = ['--emit', emit, '-o', path.join(folder, outDir), '--json'];
+      const how = ['--store-references', 'rewrite', '--store-prefix', PREFIX];
+      const finished = await uport([
+        'build',
+        path.join(closure.root, input),
+        ...how,
+        ...out,
+        ...flags('x86_64,riscv64'),
+      ]);
+      expect(finished, finished.stderr).toMatchObject({ status: 0 });
+      return JSON.parse(finished.stdout);
+    };
+
+    test('the closure lies elsewhere, and nothing in it names /nix/store', async () => {
+      const { storeReferences } = await rewrite('moved', closure.wrapped, 'oci,universal');
+      expect(storeReferences).toMatchObject({ prefix: PREFIX, links: 2, bare: 0, sealed: [] });
+      const plan: Plan = JSON.parse(await planOf('moved'));
+      expect(plan.app.target).toMatch(/^opt\/closure\/[0-9a-z]{30}-hello-2\.12\.1\/bin\/hello$/);
+      expect(plan.payload.entries.some(({ path: each }) => /^nix\b/.test(each))).toBe(false);
+
+      const cache = path.join(folder, 'cache');
+      const env = { UPORT_CACHE_DIR: cache, HOME: folder };
+      const ran = await start(path.join(folder, 'moved/hello-wrapped'), ['a', 'b c'], { env });
+      expect(ran, ran.stderr).toMatchObject({ status: 3, stdout: expect.stringMatching(GREETED) });
+      const unpacked = await readdir(cache, { recursive: true, withFileTypes: true });
+      const files = unpacked.filter((each) => each.isFile());
+      expect(files.length).toBeGreaterThan(5);
+      for (const each of files) {
+        const file = path.join(each.parentPath, each.name);
+        if (file.includes('/root/')) expect(await readFile(file, 'latin1')).not.toContain('/nix/');
+      }
+    });
+
+    const noPodman = missingTools('podman', 'runc') ?? notRoot('podman');
+    test.skipIf(noPodman)(named('an image of it runs without /nix', noPodman), async () => {
+      const podman = await openPodman();
+      try {
+        await rewrite('image', closure.odd, 'oci');
+        const image = await podman.pull(path.join(folder, 'image/oci'));
+        const ran = await podman.run(image, ['a', 'b c']);
+        expect(ran).toMatchObject({ status: 3 });
+        const lines = Buffer.from(ran.stdout).toString().split('\n');
+        // Its program is a script, which its interpreter gets as the first argument.
+        expect(lines[0]).toBe('hello from riscv64: words from the store');
+        expect(lines[2]).toMatch(/^\/opt\/closure\/[0-9a-z]{30}-odd-1\.0\/bin\/odd$/);
+        expect(lines.slice(3, 5)).toEqual(['a', 'b c']);
+      } finally {
+        await podman.remove();
+      }
+    });
+
+    test('what stays is told, odd names and empty folders travel', async () => {
+      const { storeReferences } = await rewrite('odd', closure.odd, 'oci');
+      expect(storeReferences.sealed).toMatchObject([{ format: 'gzip', references: 0 }]);
+      const plan: Plan = JSON.parse(await planOf('odd'));
+      const below = plan.payload.entries.flatMap((entry) => {
+        const [, name] = /-odd-1\.0\/share\/(.*)$/s.exec(entry.path) ?? [];
+        return name === undefined ? [] : [[entry.type, name]];
+      });
+      expect(below).toEqual([
+        ['file', 'data.gz'],
+        ['directory', 'empty'],
+        ['symlink', 'linked'],
+        ['file', 'odd \xe9\n name'],
+        ['symlink', 'words'],
+      ]);
+    });
+
+    test('flags that mean nothing are refused', async () => {
+      const prefix = ['--store-prefix', '/opt/x'];
+      expect(errorCode(await build('no', closure.wrapped, ...prefix))).toBe('UPORT_USAGE');
+      const rewritten = ['--store-references', 'rewrite'];
+      const bad = await build('no', closure.wrapped, ...rewritten, '--store-prefix', 'opt');
+      expect(errorCode(bad)).toBe('UPORT_NIX_STORE_PREFIX');
+      const none = await build('no', NQUEENS, ...rewritten);
+      expect(errorCode(none)).toBe('UPORT_NIX_STORE_PATH_INVALID');
+    });
   });
 
   test('the program is found, or asked for', async () => {

@@ -9,6 +9,8 @@ import { missingTools } from './tools.ts';
 const CPUS = {
   riscv64: { triplet: 'riscv64-linux-gnu', loader: 'ld-linux-riscv64-lp64d.so.1' },
   s390x: { triplet: 's390x-linux-gnu', loader: 'ld64.so.1' },
+  ppc64le: { triplet: 'powerpc64le-linux-gnu', loader: 'ld64.so.2' },
+  aarch64: { triplet: 'aarch64-linux-gnu', loader: 'ld-linux-aarch64.so.1' },
 } as const;
 
 export type ClosureCpu = keyof typeof CPUS;
@@ -25,6 +27,8 @@ export interface DynamicClosure {
   readonly hello: string;
   /** Its program is a link into `hello`. */
   readonly wrapped: string;
+  /** Its program is a script; it has sealed files, an empty folder, odd names. */
+  readonly odd: string;
   /** All store paths of `wrapped`, sorted, as Nix tells them. */
   readonly requisites: readonly string[];
   readonly nix: ReturnType<typeof nixIn>;
@@ -75,11 +79,13 @@ export async function buildClosure(folder: string, cpu: ClosureCpu): Promise<Dyn
     ...[`-Wl,--dynamic-linker=${libc}/lib/${loader}`, `-Wl,-rpath,${greet}/lib:${libc}/lib`],
   );
   const wrapped = await done('nix-build', ['--no-out-link', '-A', 'wrapped']);
+  const odd = await done('nix-build', ['--no-out-link', '-A', 'odd']);
   const requisites = await done('nix-store', ['--query', '--requisites', wrapped]);
   return {
     root,
     hello: await outPath('hello'),
     wrapped,
+    odd,
     requisites: requisites.split('\n').sort(),
     nix,
   };

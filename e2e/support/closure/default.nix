@@ -1,21 +1,6 @@
 # A dynamic program with its closure, as nixpkgs would have it, out of files that lie beside.
 let
-  copy =
-    name: script: env:
-    derivation (
-      {
-        inherit name;
-        system = builtins.currentSystem;
-        builder = "${./bin}/busybox";
-        args = [
-          "sh"
-          "-ec"
-          script
-        ];
-        PATH = "${./bin}";
-      }
-      // env
-    );
+  copy = import ./copy.nix;
 in
 rec {
   libc = copy "glibc-2.36" ''
@@ -53,4 +38,19 @@ rec {
     busybox mkdir -p $out/bin
     busybox ln -s $hello/bin/hello $out/bin/hello-wrapped
   '' { inherit hello; };
+  # What a store may hold besides: a script, sealed files, empty folders, odd names.
+  odd =
+    copy "odd-1.0"
+      ''
+        busybox mkdir -p $out/bin $out/share/empty
+        echo "#!$hello/bin/hello" > $out/bin/odd
+        busybox chmod 755 $out/bin/odd
+        echo "$data" | busybox gzip -n > $out/share/data.gz
+        echo "$data" > "$out/share/$(printf 'odd \351\n name')"
+        busybox ln -s $data/share $out/share/linked
+        busybox ln -s linked/words $out/share/words
+      ''
+      {
+        inherit data hello;
+      };
 }

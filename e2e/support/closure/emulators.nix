@@ -1,22 +1,7 @@
 # Emulators as pkgsStatic.qemu-user of nixpkgs has them, one store path for each host, and one that
 # links to them all.
 let
-  copy =
-    name: script: env:
-    derivation (
-      {
-        inherit name;
-        system = builtins.currentSystem;
-        builder = "${./bin}/busybox";
-        args = [
-          "sh"
-          "-ec"
-          script
-        ];
-        PATH = "${./bin}";
-      }
-      // env
-    );
+  copy = import ./copy.nix;
   emulator =
     host:
     copy "qemu-user-static-${host}-unknown-linux-musl-11.1" ''

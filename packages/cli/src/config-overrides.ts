@@ -43,6 +43,8 @@ export const NOT_WITH_CONFIG: readonly string[] = [
   'cache-key',
   'nix-store',
   'nix-trusted-key',
+  'store-references',
+  'store-prefix',
 ];
 
 /** What the given flags say in place of a configuration. */

@@ -41,7 +41,7 @@ const NOT_FOR_IMAGES: readonly string[] = [
   ...['lib', 'preload', 'guest-env', 'unset'],
   ...['annotation', 'slice', 'compression', 'compression-level', 'archive'],
   ...['from-debian', 'debian-package', 'opened-libraries', 'debian-mirror', 'debian-keyring'],
-  ...['debian-archived', 'nix-store', 'nix-trusted-key'],
+  ...['debian-archived', 'nix-store', 'nix-trusted-key', 'store-references', 'store-prefix'],
 ];
 
 /**

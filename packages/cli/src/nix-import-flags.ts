@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
-import type { NixImportOptions } from '@uport/core';
+import { DEFAULT_STORE_PREFIX, type NixImportOptions } from '@uport/core';
+import { usage } from './pairs.ts';
 
 const GROUP = 'NIX STORE';
 
@@ -19,14 +20,36 @@ export const nixImportFlags = {
     helpValue: 'KEY',
     helpGroup: GROUP,
   }),
+  'store-references': Flags.option({
+    summary:
+      'keep: the closure lies in /nix/store in the artifact too. rewrite: it lies elsewhere, and its files name that place. Default: keep.',
+    options: ['keep', 'rewrite'] as const,
+    helpGroup: GROUP,
+  })(),
+  'store-prefix': Flags.string({
+    summary: `Where a rewritten closure lies: an absolute path of at most 34 bytes. Default: ${DEFAULT_STORE_PREFIX}.`,
+    helpValue: 'DIR',
+    helpGroup: GROUP,
+  }),
 };
 
 export function nixImport(flags: {
   readonly 'nix-store'?: string | undefined;
   readonly 'nix-trusted-key'?: readonly string[] | undefined;
+  readonly 'store-references'?: 'keep' | 'rewrite' | undefined;
+  readonly 'store-prefix'?: string | undefined;
 }): NixImportOptions {
+  const { 'store-references': references, 'store-prefix': storePrefix } = flags;
+  if (storePrefix !== undefined && references !== 'rewrite') {
+    throw usage(
+      '--store-prefix is for closures that are rewritten',
+      'add --store-references rewrite',
+    );
+  }
   return {
     ...(flags['nix-store'] !== undefined && { store: flags['nix-store'] }),
     ...(flags['nix-trusted-key'] && { trustedKeys: flags['nix-trusted-key'] }),
+    ...(references && { references }),
+    ...(storePrefix !== undefined && { storePrefix }),
   };
 }

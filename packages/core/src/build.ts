@@ -18,6 +18,10 @@ import type { Digest } from './model/digest.ts';
 import type { BytePath } from './model/payload-tree.ts';
 import { type Progress, silentProgress } from './model/progress.ts';
 import { loadNixApp, type NixImportOptions } from './nix-closure/load-nix-app.ts';
+import {
+  describeReferences,
+  type ReferenceReport,
+} from './nix-closure/references/rewrite-references.ts';
 import { archMatrix, type MatrixRow } from './plan/arch-matrix.ts';
 import { createPlan } from './plan/create-plan.ts';
 import type { ImageSettings, NativeSlice, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
@@ -89,6 +93,8 @@ export interface BuildResult {
   readonly plan: Plan;
   readonly matrix: readonly MatrixRow[];
   readonly artifacts: readonly Artifact[];
+  /** What became of the references of a Nix closure that was moved (`nix.references`). */
+  readonly storeReferences?: ReferenceReport;
 }
 
 /**
@@ -100,7 +106,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const store = options.store ?? (await Store.open());
   const planned = await planApp({ ...options, store });
   const artifacts = await emitPlan(planned, { ...options, store });
-  return { plan: planned.plan, matrix: planned.matrix, artifacts };
+  const { plan, matrix, storeReferences } = planned;
+  return { plan, matrix, artifacts, ...(storeReferences && { storeReferences }) };
 }
 
 /** A plan, and where its bytes lie. */
@@ -108,6 +115,7 @@ export interface PlannedApp {
   readonly plan: Plan;
   readonly matrix: readonly MatrixRow[];
   readonly content: ContentSource;
+  readonly storeReferences?: ReferenceReport;
 }
 
 /**
@@ -193,7 +201,11 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
     options.shim === undefined
       ? planned
       : { ...planned, shims: await shimsOf(planned, app.guest, options.shim, content) };
-  return { plan, matrix, content };
+  const { storeReferences } = loaded;
+  for (const each of storeReferences ? describeReferences(storeReferences) : []) {
+    options.warn?.(each);
+  }
+  return { plan, matrix, content, ...(storeReferences && { storeReferences }) };
 }
 
 /** Where artifacts go, and what the work is done with. */

@@ -2,12 +2,13 @@ export type { ElfAbi, FloatAbi, MipsAbi } from './abi.ts';
 export { type ByteSource, bytesSource, partOf } from './byte-source.ts';
 export { type DlopenNote, readDlopenNotes } from './dlopen-notes.ts';
 export type { AddressRange, ElfDynamic } from './dynamic.ts';
-export { readDynamicStrings } from './dynamic-strings.ts';
+export { dynamicStringsPlace, readDynamicStrings } from './dynamic-strings.ts';
 export { type Elf, type Linkage, readElf, readElfIdentity } from './elf.ts';
 export { type ElfIdentity, ET_CORE, ET_DYN, ET_EXEC, ET_REL, headerSize } from './header.ts';
 export { describeMachine, MACHINE_NAMES } from './machine.ts';
 export type { AbiTag, ElfNotes, GnuProperty } from './notes.ts';
 export {
+  type FileRange,
   type ProgramHeader,
   PT_DYNAMIC,
   PT_INTERP,

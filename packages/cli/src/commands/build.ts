@@ -16,6 +16,7 @@ import {
   parseReference,
   platformName,
   pushLayout,
+  type ReferenceReport,
   Store,
 } from '@uport/core';
 import type { LoadedConfig } from '@uport/core/config';
@@ -40,6 +41,14 @@ import {
   providersOf,
   pushFlags,
 } from '../shared-flags.ts';
+
+const NOT_FOR_ROOTS = [
+  'config',
+  'nix-store',
+  'nix-trusted-key',
+  'store-references',
+  'store-prefix',
+] as const;
 
 export default class Build extends BaseCommand {
   static override summary = 'Make artifacts that run on every CPU from a program for one CPU.';
@@ -137,7 +146,7 @@ export default class Build extends BaseCommand {
     if (config) return this.#buildConfig(config, args.input, flags, metadata.flags);
     const input = inputOf(args.input, flags.rootfs);
     const strange = [
-      ...(flags.rootfs === undefined ? [] : (['config', 'nix-store', 'nix-trusted-key'] as const)),
+      ...(flags.rootfs === undefined ? [] : NOT_FOR_ROOTS),
       ...(flags.rootfs === undefined && parseImageInput(input) ? [] : (['from-platform'] as const)),
     ].filter((name) => flags[name] !== undefined);
     if (strange.length > 0) {
@@ -201,7 +210,14 @@ export default class Build extends BaseCommand {
     for (const push of pushed) {
       this.log(describePush(push));
     }
-    return { artifacts: result.artifacts, hosts: result.plan.hosts, app: result.plan.app, pushed };
+    const { artifacts, plan, storeReferences } = result;
+    return {
+      artifacts,
+      hosts: plan.hosts,
+      app: plan.app,
+      ...(storeReferences && { storeReferences }),
+      pushed,
+    };
   }
 
   /** A configuration is used when nothing else is named, or one of its apps is. */
@@ -365,7 +381,8 @@ export default class Build extends BaseCommand {
     };
   }
 
-  #report({ plan, matrix, artifacts }: BuildResult): void {
+  #report({ plan, matrix, artifacts, storeReferences }: BuildResult): void {
+    if (storeReferences) this.log(describeMove(storeReferences));
     for (const [index, row] of matrix.entries()) {
       const host = plan.hosts[index];
       const emulator =
@@ -381,6 +398,10 @@ export default class Build extends BaseCommand {
       if (hint !== undefined) this.log(`  ${hint}`);
     }
   }
+}
+
+function describeMove({ prefix, relative, links, absolute }: ReferenceReport): string {
+  return `store paths now lie in ${prefix}: ${absolute} references name it, ${relative} search paths and ${links} links are relative`;
 }
 
 function slices(pairs: readonly string[]): ReadonlyMap<Arch, string> {

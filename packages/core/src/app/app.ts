@@ -2,6 +2,7 @@ import type { Arch } from '../model/arch.ts';
 import type { ContentSource } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import type { BytePath, PayloadTree } from '../model/payload-tree.ts';
+import type { ReferenceReport } from '../nix-closure/references/rewrite-references.ts';
 import type { AppPlan } from '../plan/plan.ts';
 
 /** An input, read once: what travels, what starts, and where the bytes lie. */
@@ -23,6 +24,8 @@ export interface App {
   readonly target: BytePath;
   /** Folders of the payload in which programs look for libraries by absolute paths, first to last. */
   readonly libraryFolders?: readonly BytePath[];
+  /** What became of the references of a Nix closure that was moved. */
+  readonly storeReferences?: ReferenceReport;
   readonly payload: PayloadTree;
   readonly content: ContentSource;
   /** Files of the payload that are FatELF containers. */

@@ -8,8 +8,8 @@ import { readProgram } from './read-program.ts';
 import type { Scan } from './scan-folder.ts';
 
 /**
- * The folders of the payload that its ELF files of the target's CPU name by absolute paths in RUNPATH
- * and RPATH, the target's own first, then by the files' paths. For an app that starts outside its
+ * The folders of the payload that its ELF files of the target's CPU name in RUNPATH and RPATH, by absolute
+ * paths or from `$ORIGIN`, the target's own first, then by the files' paths. For an app that starts outside its
  * payload's root, where these paths lead nowhere. A file that is damaged counts as none.
  */
 export async function findLibraryFolders(
@@ -23,7 +23,9 @@ export async function findLibraryFolders(
   for (const name of [target, ...others.sort()]) {
     const elf = name === target ? main : await readElfAt(name, scan, entries);
     if (elf === undefined || !isSameCpu(elf, main)) continue;
-    for (const folder of [...(elf.dynamic?.runpath ?? []), ...(elf.dynamic?.rpath ?? [])]) {
+    const own = `/${path.posix.dirname(name)}`;
+    for (const named of [...(elf.dynamic?.runpath ?? []), ...(elf.dynamic?.rpath ?? [])]) {
+      const folder = named.replace(/^\$(?:ORIGIN\b|\{ORIGIN\})/, () => own);
       if (!folder.startsWith('/')) continue;
       const inside = path.posix.normalize(folder).replace(/^\/+|\/+$/g, '');
       const entry = inside === '' ? undefined : resolveEntry(entries, inside as BytePath);

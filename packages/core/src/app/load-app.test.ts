@@ -115,6 +115,20 @@ describe('a folder', () => {
     );
   });
 
+  test('a script is for the CPU of its interpreter when the payload has it', async () => {
+    writeFileSync(at('vendor', 'bin', 'other'), program(S390X, 'msb'));
+    writeFileSync(at('vendor', 'start.sh'), '#! /app/bin/middle -x\n');
+    symlinkSync('app.sh', at('vendor', 'bin', 'middle'));
+    writeFileSync(at('vendor', 'bin', 'app.sh'), '#!/app/bin/other\n');
+    const app = await load(at('vendor'), { program: 'start.sh' });
+    expect([app.program, app.target]).toEqual(['app/start.sh', 'app/bin/other']);
+    // One that names itself leads nowhere.
+    writeFileSync(at('vendor', 'bin', 'app.sh'), '#!/app/bin/app.sh\n');
+    await expect(load(at('vendor'), { program: 'start.sh' })).rejects.toEqual(
+      code('UPORT_GUEST_AMBIGUOUS'),
+    );
+  });
+
   test.each([
     ['bin/none', 'UPORT_ENTRYPOINT_NOT_FOUND'],
     ['bin', 'UPORT_ENTRYPOINT_NOT_FOUND'],

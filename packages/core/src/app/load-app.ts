@@ -120,7 +120,7 @@ export async function appOfScan(
   const entries = new Map(scan.entries.map((entry) => [entry.path, entry]));
   const entry = resolveEntry(entries, program);
   if (entry?.type !== 'file') return undefined;
-  const target = targetOf(entry.path, scan, input);
+  const target = targetOf(interpreterOf(entry.path, scan, entries), scan, input);
   const file = scan.files.get(digestOf(entries, target)) as ContentPlace;
   const elf = await readProgram(file, displayBytes(target));
   return { ...assemble(name, target, elf, scan, input), program, wholeFolder: true };
@@ -160,6 +160,26 @@ function looksStartable(head: Buffer): boolean {
   const [start, size] = wide ? [64, 56] : [52, 32];
   for (let at = start; at + 4 <= head.length; at += size) if (u32(at) === PT_INTERP) return true;
   return false;
+}
+
+/** As deep as Linux goes when scripts interpret scripts. */
+const MAX_INTERPRETERS = 5;
+
+/** The program that a script's first line names, when the payload has it; else the script itself. */
+function interpreterOf(
+  program: BytePath,
+  scan: Scan,
+  entries: ReadonlyMap<string, PayloadEntry>,
+): BytePath {
+  let at = program;
+  for (let depth = 0; depth < MAX_INTERPRETERS; depth++) {
+    const head = scan.programs.get(at)?.toString('latin1');
+    const name = head && /^#![ \t]*\/([^ \t\n\0]+)/.exec(head)?.[1];
+    const entry = name ? resolveEntry(entries, name as BytePath) : undefined;
+    if (entry?.type !== 'file' || !scan.programs.has(entry.path)) return at;
+    at = entry.path;
+  }
+  return at;
 }
 
 /** The ELF file that tells the guest's CPU: the program itself, or for a script the one CPU of the folder. */

@@ -18,7 +18,9 @@ import { readExportStore } from './export-store.ts';
 import { folderStore } from './folder-store.ts';
 import { type NixInput, nixInput, packageName } from './nix-input.ts';
 import type { ClosureContext, NixStore } from './nix-store.ts';
-import { readClosure } from './read-closure.ts';
+import { type NixClosure, readClosure } from './read-closure.ts';
+import { rewriteReferences } from './references/rewrite-references.ts';
+import { checkPrefix, DEFAULT_STORE_PREFIX, storePlaces } from './references/store-prefix.ts';
 
 export interface NixImportOptions {
   /**
@@ -28,6 +30,13 @@ export interface NixImportOptions {
   readonly store?: string;
   /** `NAME:BASE64`, whose signatures of a cache's objects count. Default: cache.nixos.org's key. */
   readonly trustedKeys?: readonly string[];
+  /**
+   * `keep`: the closure lies in /nix/store in the payload too. `rewrite`: it lies below
+   * `storePrefix`, and its files name that place. Default: `keep`.
+   */
+  readonly references?: 'keep' | 'rewrite';
+  /** Absolute, at most 34 bytes. Default: /opt/uport/store. */
+  readonly storePrefix?: string;
 }
 
 export interface LoadNixOptions extends NixImportOptions {
@@ -57,18 +66,21 @@ export async function loadNixApp(
   options: LoadNixOptions,
   { store, progress, signal }: LoadNixContext,
 ): Promise<App | undefined> {
+  if (options.storePrefix !== undefined) checkPrefix(options.storePrefix);
   const exported = input.startsWith(EXPORT) ? input.slice(EXPORT.length) : undefined;
   const named = exported === undefined ? nixInput(input, options.store) : undefined;
   if (exported === undefined && named === undefined) {
-    if (options.store === undefined) return undefined;
+    const flag = options.store === undefined ? '--store-references rewrite' : '--nix-store';
+    if (options.store === undefined && options.references !== 'rewrite') return undefined;
     throw new UportError({
       code: 'UPORT_NIX_STORE_PATH_INVALID',
       category: 'usage',
-      message: `${JSON.stringify(input)} is not a store path, and --nix-store needs one`,
+      message: `${JSON.stringify(input)} is not a store path, and ${flag} needs one`,
       hint: `a store path reads ${NIX_STORE_DIR}/<32 digits>-<name>`,
     });
   }
-  if (named?.root !== undefined && (await isStaticFile(named))) return undefined;
+  const alone = named?.root !== undefined && options.references !== 'rewrite';
+  if (alone && (await isStaticFile(named))) return undefined;
   const task = progress.start(`Reading ${path.basename(input)}`, undefined, 'bytes');
   try {
     const context: ClosureContext = { store, task, signal };
@@ -77,7 +89,7 @@ export async function loadNixApp(
         ? { source: await openStore(named as NixInput, options), at: named as NixInput }
         : await openExport(exported, options.program, context);
     const closure = await readClosure(found.at.storePath, found.source, context);
-    return await appOfClosure(closure.scan, found.at, options);
+    return await appOfClosure(closure, found.at, options, context);
   } finally {
     task.done();
   }
@@ -119,23 +131,38 @@ async function openExport(
   });
 }
 
-async function appOfClosure(scan: Scan, input: NixInput, options: LoadNixOptions): Promise<App> {
+async function appOfClosure(
+  closure: NixClosure,
+  input: NixInput,
+  options: LoadNixOptions,
+  context: ClosureContext,
+): Promise<App> {
   const { storePath } = input;
-  const program = programOf(scan, input, options.program);
+  const original = programOf(closure.scan, input, options.program);
   const name = options.name ?? packageName(parseStorePath(storePath).name);
-  const app = await appOfScan(name, program, scan, storePath);
-  if (app !== undefined) {
-    const libraryFolders = await findLibraryFolders(scan, app.target);
-    const folder = textPath(storePath.slice(1));
-    return { ...app, folder, ...(libraryFolders.length > 0 && { libraryFolders }) };
-  }
-  throw new UportError({
-    code: 'UPORT_ENTRYPOINT_NOT_FOUND',
-    category: 'input',
-    message: `there is no program /${displayBytes(program)}`,
-    hint: programsHint(binPrograms(scan, storePath)),
-    file: storePath,
-  });
+  const missing = () =>
+    new UportError({
+      code: 'UPORT_ENTRYPOINT_NOT_FOUND',
+      category: 'input',
+      message: `there is no program /${displayBytes(original)}`,
+      hint: programsHint(binPrograms(closure.scan, storePath)),
+      file: storePath,
+    });
+  // Before a closure is rewritten, which takes its time.
+  const kept = await appOfScan(name, original, closure.scan, storePath);
+  if (kept === undefined) throw missing();
+  const top = textPath(storePath.slice(1));
+  if (options.references !== 'rewrite') return withFolders(kept, top, closure.scan);
+  const places = storePlaces(options.storePrefix ?? DEFAULT_STORE_PREFIX, closure.paths);
+  const { scan, report, moved } = await rewriteReferences(closure, places, context);
+  const app = await appOfScan(name, moved(original), scan, storePath);
+  if (app === undefined) throw missing();
+  return { ...(await withFolders(app, moved(top), scan)), storeReferences: report };
+}
+
+async function withFolders(app: App, folder: BytePath, scan: Scan): Promise<App> {
+  const libraryFolders = await findLibraryFolders(scan, app.target);
+  return { ...app, folder, ...(libraryFolders.length > 0 && { libraryFolders }) };
 }
 
 function programOf(scan: Scan, { storePath, inside }: NixInput, asked?: string): BytePath {

@@ -19,34 +19,46 @@ export class ReferenceScanner {
   /** The hash parts that were seen. */
   readonly found = new Set<string>();
   readonly #known: { has(hash: string): boolean };
+  readonly #seen: ((hash: string, offset: number) => void) | undefined;
   #tail = Buffer.alloc(0);
+  #position = 0;
 
-  /** @param known hash parts that count: 32 digits each */
-  constructor(known: { has(hash: string): boolean }) {
+  /**
+   * @param known hash parts that count: 32 digits each
+   * @param seen told of each place where one stands, by its offset in the file
+   */
+  constructor(
+    known: { has(hash: string): boolean },
+    seen?: (hash: string, offset: number) => void,
+  ) {
     this.#known = known;
+    this.#seen = seen;
   }
 
   /** A reference does not go on from one file into the next. */
   startFile(): void {
     this.#tail = Buffer.alloc(0);
+    this.#position = 0;
   }
 
   add(piece: Uint8Array): void {
     const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    const start = this.#position;
+    this.#position += bytes.length;
     // The seam: the end of the last piece and what may complete it.
     if (this.#tail.length > 0) {
       const seam = Buffer.concat([this.#tail, bytes.subarray(0, LENGTH - 1)]);
-      this.#search(seam);
+      this.#search(seam, start - this.#tail.length);
       if (bytes.length < LENGTH - 1) {
         this.#tail = Buffer.from(seam.subarray(-(LENGTH - 1)));
         return;
       }
     }
-    this.#search(bytes);
+    this.#search(bytes, start);
     this.#tail = Buffer.from(bytes.subarray(-(LENGTH - 1)));
   }
 
-  #search(bytes: Buffer): void {
+  #search(bytes: Buffer, start: number): void {
     for (let at = 0; at + LENGTH <= bytes.length; ) {
       let digit = LENGTH - 1;
       while (digit >= 0 && DIGITS[bytes[at + digit] as number] === 1) digit--;
@@ -56,7 +68,10 @@ export class ReferenceScanner {
         continue;
       }
       const hash = bytes.toString('latin1', at, at + LENGTH);
-      if (this.#known.has(hash)) this.found.add(hash);
+      if (this.#known.has(hash)) {
+        this.found.add(hash);
+        this.#seen?.(hash, start + at);
+      }
       at++;
     }
   }
