@@ -43,14 +43,14 @@ export async function runSuite(machine: Machine, options: SuiteOptions = {}): Pr
     commands.push({ argv: ['/bin/busybox', 'insmod', '/lib/binfmt_misc.ko'], root: '/box' });
   }
   const only = options.only ?? [];
-  const seconds = options.seconds ?? (here ? 60 : 120);
+  const seconds = options.seconds ?? (here ? 60 : 240);
   const plan = ways.flatMap((way) =>
     partsOf(way, only).map((part) => {
       const own = only.filter((name) => part.has(name));
       return { way, part, at: commands.push(part.command(machine, way, seconds, own)) - 1 };
     }),
   );
-  const report = await runOnKernel(machine.name, files, commands, { seconds: here ? 600 : 5400 });
+  const report = await runOnKernel(machine.name, files, commands, { seconds: here ? 600 : 7200 });
   const found = new Map<Way, Map<string, string>>();
   for (const { way, part, at } of plan) {
     const outcomes = found.get(way) ?? new Map<string, string>();
@@ -143,7 +143,7 @@ function entered(machine: Machine, way: Way, argv: readonly string[]): HostComma
     ],
     root: way === 'native' ? '/native' : '/box',
     pidNamespace: true,
-    seconds: machine === HERE ? 300 : 1800,
+    seconds: machine === HERE ? 300 : 5400,
   };
 }
 
