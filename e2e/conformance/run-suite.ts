@@ -38,7 +38,7 @@ export async function runSuite(machine: Machine, options: SuiteOptions = {}): Pr
   add('/box', await boxFiles(machine, signal));
   if (ways.includes('native')) add('/native', await nativeBoxFiles(machine, signal));
   const commands: HostCommand[] = [];
-  if (ways.includes('binfmt') && !here) {
+  if (ways.some((way) => way === 'binfmt' || way === 'userns') && !here) {
     files['/box/lib/binfmt_misc.ko'] = { content: await binfmtModule(machine.name, signal) };
     commands.push({ argv: ['/bin/busybox', 'insmod', '/lib/binfmt_misc.ko'], root: '/box' });
   }
