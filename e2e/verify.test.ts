@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, realpath, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { compile, emulatorFolder, missingToolchains } from '@uport/testkit';
+import { compile, emulatorFolder, missingHost, missingToolchains } from '@uport/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { missingTools, named } from './support/tools.ts';
@@ -136,5 +136,54 @@ describe.skipIf(missing)(named('uport verify', missing), () => {
     });
     const other = await uport(['verify', program, '--hosts', 's390x']);
     expect(other.stderr).toContain('UPORT_VERIFY_NO_HOST');
+  });
+
+  const noKernel = missingHost('aarch64');
+  // A start of a machine is worth ten seconds, or a minute where there is much to do.
+  const everyKind = process.env.UPORT_TEST_VERIFY === 'all';
+  test.skipIf(noKernel)(
+    named(
+      `--kernel runs ${everyKind ? 'every kind' : 'universal files and images'} on a kernel of theirs`,
+      noKernel ?? (everyKind ? undefined : 'FatELF and Nix: UPORT_TEST_VERIFY=all'),
+    ),
+    async () => {
+      const slice = `arm64=${await compile(at('broken.c'), 'aarch64')}`;
+      const emit = ['universal', 'fatelf', 'nix', 'oci'].flatMap((each) => ['--emit', each]);
+      await build('kernel', at('vendor/bin/app'), ...emit);
+      const kernel = ['--kernel', '--hosts', 'arm64', '--expect-status', '3'];
+      await writeFile(at('expected'), "hello it's you\n");
+      for (const artifact of everyKind ? ['app', 'app.fatelf', 'nix', 'oci'] : ['app', 'oci']) {
+        const run = [at('kernel', artifact), ...kernel, '--expect', at('expected')];
+        const { status, hosts } = await verify(...run, '--', "it's you");
+        expect([artifact, status, hosts]).toEqual([
+          artifact,
+          0,
+          [
+            expect.objectContaining({
+              way: 'its own kernel',
+              kernel: expect.stringMatching(/^7\./),
+            }),
+          ],
+        ]);
+      }
+      if (!everyKind) return;
+      await build('kernel-broken', at('vendor/bin/app'), '--emit', 'universal', '--slice', slice);
+      const broken = await verify(at('kernel-broken/app'), ...kernel, '--', 'you');
+      expect(broken.status).toBe(6);
+      expect(broken.faults.aarch64).toMatch(/^status 139 \(SIGSEGV\) instead of 3/);
+    },
+    600_000,
+  );
+
+  test('--kernel names the package that brings a missing qemu-system', async () => {
+    await build('without', at('vendor/bin/app'), '--emit', 'universal');
+    const env = { PATH: at('vendor/bin') };
+    const finished = await uport(['verify', '--kernel', at('without/app')], { env });
+    expect([finished.status, finished.stderr]).toEqual([
+      4,
+      expect.stringMatching(
+        /UPORT_NO_QEMU_SYSTEM: qemu-system-aarch64[\s\S]*apt-get install qemu-system-arm/,
+      ),
+    ]);
   });
 });

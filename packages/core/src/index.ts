@@ -27,6 +27,7 @@ export {
   type ValidateArtifactOptions,
   validateArtifact,
 } from './inspect/validate-artifact.ts';
+export * from './kernels/index.ts';
 export * from './libraries/index.ts';
 export * from './lock/index.ts';
 export { makeFolder } from './make-folder.ts';

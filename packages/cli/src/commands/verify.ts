@@ -19,12 +19,13 @@ export default class Verify extends BaseCommand {
   static override summary = 'Run an artifact on every host it is made for, and compare.';
 
   static override description =
-    "Other hosts' CPUs are simulated by user-mode emulation, so no hardware is needed; their kernels are not. What is compared with is --expect and --expect-status, else the run on this machine's own CPU. Exit status 6 tells that a host differs.";
+    "Other hosts' CPUs are simulated by user-mode emulation, so no hardware is needed; their kernels are not, unless --kernel is given: then qemu-system boots one of Debian's for each. What is compared with is --expect and --expect-status, else the run on this machine's own CPU. Exit status 6 tells that a host differs.";
 
   static override examples = [
     '<%= config.bin %> verify dist/oci -- 8',
     '<%= config.bin %> verify dist/nqueens --hosts arm64,riscv64 --expect expected.txt -- 8',
     '<%= config.bin %> verify dist/nix --json',
+    '<%= config.bin %> verify dist/oci --kernel --hosts arm64,riscv64 -- 8',
   ];
 
   static override strict = false;
@@ -65,6 +66,10 @@ export default class Verify extends BaseCommand {
       min: 1,
       max: 86400,
     }),
+    kernel: Flags.boolean({
+      summary:
+        "Run on each host's own kernel under qemu-system, which must be installed, with its page size, ptrace and user namespaces.",
+    }),
     emulators: emulatorsFlag(),
     'emulator-preparation': preparationFlag(),
     tag: Flags.string({ summary: 'Which image of a layout that holds several.', helpValue: 'TAG' }),
@@ -94,6 +99,7 @@ export default class Verify extends BaseCommand {
       ...(flags['expect-status'] !== undefined && { status: flags['expect-status'] }),
       ...providersOf(flags),
       seconds: flags.timeout,
+      kernel: flags.kernel,
       env: inheritedEnvironment(),
       uid: process.getuid?.() ?? -1,
       store: await Store.open(),
@@ -114,9 +120,11 @@ export default class Verify extends BaseCommand {
     return {
       passed: result.passed,
       reference: result.reference,
-      hosts: result.verdicts.map(({ host, way, runs, status, fault, stdout, stderr }) => ({
+      hosts: result.verdicts.map(({ host, way, kernel, runs, status, fault, stdout, stderr }) => ({
         host: host.name,
         way,
+        kernel: kernel?.release ?? null,
+        pageSize: kernel?.pageSize ?? null,
         runs,
         status: status ?? null,
         fault: fault ?? null,
@@ -127,8 +135,12 @@ export default class Verify extends BaseCommand {
   }
 }
 
-function line({ host, way, runs, status, fault }: HostVerdict): string {
-  const columns = `${host.name.padEnd(12)}${way.padEnd(21)}${runs.padEnd(15)}`;
+function line({ host, way, kernel, runs, status, fault }: HostVerdict): string {
+  const where =
+    kernel === undefined
+      ? way
+      : `Linux ${/^[0-9]+\.[0-9]+/.exec(kernel.release)?.[0] ?? '?'}, ${kernel.pageSize / 1024} KiB pages`;
+  const columns = `${host.name.padEnd(12)}${where.padEnd(24)}${runs.padEnd(15)}`;
   return fault === undefined ? `${columns}ok, status ${status}` : `${columns}FAILED: ${fault}`;
 }
 

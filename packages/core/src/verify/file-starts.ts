@@ -6,6 +6,7 @@ import { parseArch } from '../model/arch.ts';
 import type { PayloadHost } from '../universal/payload-index.ts';
 import { readUniversal } from '../universal/read-universal.ts';
 import type { HostStarts } from './host-start.ts';
+import { fileOnKernel, placeOnKernel } from './kernel-file.ts';
 import { type GuestEmulators, outerManifest, type SimulatedHost } from './simulated-host.ts';
 
 /**
@@ -50,6 +51,15 @@ export async function fileStarts(file: string): Promise<HostStarts | undefined> 
           const unpacked = path.join(own.UPORT_CACHE_DIR, `${id}-${host}`);
           const outer = await putLauncher(simulated, folder, guestEmulators(parts, unpacked));
           return { argv: [outer, '--', ...inner], env };
+        },
+        async onKernel({ args, folder, env }) {
+          const place = placeOnKernel(whole);
+          // As a user starts it: a kernel that knows no scripts would not come this far.
+          if (form !== 'fatelf') return fileOnKernel([whole], [place], args, env);
+          const launcher = path.join(folder, 'launcher');
+          await writeFile(launcher, await readAgain(whole, offset, size));
+          const words = [placeOnKernel(launcher), '--unpack', place, place];
+          return fileOnKernel([whole, launcher], words, args, env);
         },
       };
     });

@@ -1,8 +1,9 @@
 // How each host starts an image: its platform's layers unpacked, and entered with util-linux's unshare.
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { parseManifest } from '@uport/launcher';
+import { folderEntries } from '../kernels/folder-entries.ts';
 import { ARCHES, type Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
 import { readLayout } from '../oci/layout.ts';
@@ -10,6 +11,7 @@ import { unpackPlatform } from '../oci/unpack.ts';
 import { locateInRoot } from '../rootfs/root-paths.ts';
 import { enterRoot, findUnshare, imageEnvironment } from '../run/enter-root.ts';
 import type { HostStart, HostStarts } from './host-start.ts';
+import { asBytes, latin1 } from './kernel-file.ts';
 import { type GuestEmulators, outerManifest, type SimulatedHost } from './simulated-host.ts';
 
 export interface ImageStartOptions {
@@ -49,24 +51,13 @@ export async function imageStarts(layout: string, options: ImageStartOptions): P
 }
 
 function startOf(host: Arch, runs: string, layout: string, options: ImageStartOptions): HostStart {
-  const { tag, signal, progress, uid } = options;
+  const { uid } = options;
   return {
     host,
     runs,
     async prepare({ simulated, args, folder, env }) {
       const unshare = findUnshare(env);
-      const root = path.join(folder, 'root');
-      const { image } = await unpackPlatform(layout, host.oci as NonNullable<Arch['oci']>, root, {
-        signal,
-        progress,
-        ...(tag !== undefined && { tag }),
-      });
-      const runtime = image.config?.runtime;
-      const own = args.length > 0 ? args : (runtime?.cmd ?? []);
-      const command = [...(runtime?.entrypoint ?? []), ...own];
-      if (command.length === 0) throw withoutCommand(layout);
-      await mkdir(path.join(root, 'proc'), { recursive: true });
-      await mkdir(path.join(root, 'tmp'), { recursive: true });
+      const { root, runtime, command } = await unpack(host, layout, args, folder, options);
       const prefix = simulated.native ? [] : await putLauncher(simulated, root);
       const argv = enterRoot({
         unshare,
@@ -78,7 +69,63 @@ function startOf(host: Arch, runs: string, layout: string, options: ImageStartOp
       });
       return { argv, env: imageEnvironment(runtime?.env ?? [], env) };
     },
+    async onKernel({ args, folder, env }) {
+      const { root, runtime, command } = await unpack(host, layout, args, folder, options);
+      const [user, group] = (runtime?.user ?? '').split(':');
+      const id = (text: string | undefined) => (/^\d{1,10}$/.test(text ?? '') ? Number(text) : 0);
+      const variables = imageEnvironment(runtime?.env ?? [], env);
+      return {
+        entries: await folderEntries(root),
+        command: {
+          argv: (await fromPath(command, root, variables.PATH ?? '')).map(latin1),
+          env: asBytes(variables),
+          cwd: latin1(runtime?.workdir || '/'),
+          uid: id(user),
+          gid: id(group || user),
+        },
+      };
+    },
   };
+}
+
+/** The image's root in a folder, and what is to be started in it. */
+async function unpack(
+  host: Arch,
+  layout: string,
+  args: readonly string[],
+  folder: string,
+  { tag, signal, progress }: ImageStartOptions,
+) {
+  const root = path.join(folder, 'root');
+  const { image } = await unpackPlatform(layout, host.oci as NonNullable<Arch['oci']>, root, {
+    signal,
+    progress,
+    ...(tag !== undefined && { tag }),
+  });
+  const runtime = image.config?.runtime;
+  const own = args.length > 0 ? args : (runtime?.cmd ?? []);
+  const command = [...(runtime?.entrypoint ?? []), ...own];
+  if (command.length === 0) throw withoutCommand(layout);
+  await mkdir(path.join(root, 'proc'), { recursive: true });
+  await mkdir(path.join(root, 'tmp'), { recursive: true });
+  return { root, runtime, command };
+}
+
+/** An engine looks a name up in PATH, inside the image. */
+async function fromPath(
+  command: readonly string[],
+  root: string,
+  searched: string,
+): Promise<readonly string[]> {
+  const [program = '', ...args] = command;
+  if (program.includes('/')) return command;
+  for (const folder of searched.split(':')) {
+    const place = path.posix.join('/', folder, program);
+    // A link may be one that only the image's own root resolves: it counts as there.
+    const found = await lstat(path.join(root, place)).catch(() => undefined);
+    if (found?.isFile() || found?.isSymbolicLink()) return [place, ...args];
+  }
+  return command;
 }
 
 /** Puts this machine's launcher and emulator in the root, since nothing outside it is seen there. */

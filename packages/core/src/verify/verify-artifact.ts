@@ -6,6 +6,8 @@ import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { artifactKind } from '../inspect/artifact-kind.ts';
 import { inspectElf } from '../inspect/inspect-elf.ts';
+import type { KernelReport } from '../kernels/read-report.ts';
+import { findMachine, runOnKernel } from '../kernels/run-on-kernel.ts';
 import { type Arch, archOfElf } from '../model/arch.ts';
 import { unpackNar } from '../nix/nar-unpack.ts';
 import type { EmulatorSearch } from '../run/emulator-program.ts';
@@ -32,6 +34,8 @@ export interface VerifyOptions extends EmulatorSearch {
   readonly status?: number;
   /** Of one run; 120 when left out. */
   readonly seconds?: number;
+  /** On the host's own kernel under qemu-system, in place of user-mode emulation. */
+  readonly kernel?: boolean;
   readonly env: Readonly<Record<string, string>>;
   /** Of the caller. */
   readonly uid: number;
@@ -40,7 +44,9 @@ export interface VerifyOptions extends EmulatorSearch {
 export interface HostVerdict {
   readonly host: Arch;
   /** How this machine stood for the host. */
-  readonly way: 'this machine' | 'user-mode emulation';
+  readonly way: 'this machine' | 'user-mode emulation' | 'its own kernel';
+  /** Where it ran: `7.2.3`, and the size of its pages in bytes. */
+  readonly kernel: { readonly release: string; readonly pageSize: number } | undefined;
   /** What ran the app there: `native build`, `qemu-x86_64`. */
   readonly runs: string;
   readonly status: number | undefined;
@@ -59,17 +65,21 @@ export interface Verification {
 
 /**
  * Runs the artifact once for each host. A host that is not this machine is simulated by user-mode
- * emulation: its CPU, not its kernel.
+ * emulation: its CPU, not its kernel. With `kernel` it is a machine under qemu-system.
  *
- * @throws UportError UPORT_VERIFY_UNKNOWN, UPORT_VERIFY_NO_HOST, UPORT_EMULATOR_NOT_FOUND and those of
- * the artifact's reader
+ * @throws UportError UPORT_VERIFY_UNKNOWN, UPORT_VERIFY_NO_HOST, UPORT_EMULATOR_NOT_FOUND,
+ * UPORT_NO_QEMU_SYSTEM, UPORT_KERNEL_UNKNOWN and those of the artifact's reader
  */
 export async function verifyArtifact(options: VerifyOptions): Promise<Verification> {
   const { signal } = options;
   const folder = await mkdtemp(path.join(tmpdir(), 'uport-verify-'));
   try {
     const starts = chosen(await startsOf(options, folder), options);
-    const runs: { start: HostStart; seen: Observed | UportError }[] = [];
+    // Before anything runs: a machine that is missing is missing for a quarter of an hour's work too.
+    if (options.kernel) {
+      for (const { host } of starts) if (host !== hostArch()) findMachine(host, options.env);
+    }
+    const runs: { start: HostStart; seen: Seen | UportError }[] = [];
     for (const start of starts) {
       signal.throwIfAborted();
       runs.push({ start, seen: await runOn(start, options, folder) });
@@ -79,6 +89,9 @@ export async function verifyArtifact(options: VerifyOptions): Promise<Verificati
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   }
 }
+
+/** How a run went, and on which kernel if it was not this machine's. */
+type Seen = Observed & Partial<Pick<KernelReport, 'kernel' | 'pageSize'>>;
 
 async function startsOf(options: VerifyOptions, folder: string): Promise<HostStarts> {
   const { artifact, tag, uid, signal, progress } = options;
@@ -160,12 +173,14 @@ async function runOn(
   start: HostStart,
   options: VerifyOptions,
   folder: string,
-): Promise<Observed | UportError> {
+): Promise<Seen | UportError> {
   const { args, env, signal } = options;
   const task = options.progress.start(`run on ${start.host.name}`, undefined, 'bytes');
   const own = path.join(folder, start.host.name);
   try {
     await mkdir(own);
+    if (options.kernel && start.host !== hostArch())
+      return await runOnItsKernel(start, options, own);
     const simulated = await simulateHost(start.host, options);
     const prepared = await start.prepare({ simulated, args, folder: own, env });
     return await observe(prepared, { seconds: options.seconds ?? 120, signal });
@@ -180,16 +195,32 @@ async function runOn(
   }
 }
 
+async function runOnItsKernel(
+  start: HostStart,
+  options: VerifyOptions,
+  folder: string,
+): Promise<Seen> {
+  const { args, env, uid, store, progress, signal, warn } = options;
+  const { entries, command } = await start.onKernel({ args, folder, env });
+  const user = Math.max(uid, 0);
+  return runOnKernel({
+    host: start.host,
+    entries,
+    command: { uid: user, gid: user, seconds: options.seconds ?? 120, ...command },
+    env,
+    context: { store, progress, signal, warn, env },
+  });
+}
+
 /** Whether the caller says what is expected. */
 function isTold({ stdout, status }: VerifyOptions): boolean {
   return stdout !== undefined || status !== undefined;
 }
 
 function judge(
-  runs: readonly { start: HostStart; seen: Observed | UportError }[],
+  runs: readonly { start: HostStart; seen: Seen | UportError }[],
   options: VerifyOptions,
 ): Verification {
-  const here = hostArch();
   const told = isTold(options);
   const first = runs.find(({ seen }) => !(seen instanceof UportError));
   const model = first && !(first.seen instanceof UportError) ? first.seen : undefined;
@@ -204,20 +235,28 @@ function judge(
   const verdicts = asked.map(({ start, seen }): HostVerdict => {
     const common = {
       host: start.host,
-      way: start.host === here ? ('this machine' as const) : ('user-mode emulation' as const),
+      way: wayOf(start.host, options),
+      kernel: undefined,
       runs: start.runs,
     };
     if (seen instanceof UportError) {
       const nothing = { status: undefined, stdout: Buffer.of(), stderr: Buffer.of() };
       return { ...common, ...nothing, fault: `${seen.message} (${seen.code})` };
     }
-    const { status, stdout, stderr } = seen;
+    const { status, stdout, stderr, kernel: release, pageSize = 0 } = seen;
+    const kernel = release === undefined ? undefined : { release, pageSize };
     // Nothing says that it should: a build that crashes everywhere must not pass.
     const crash =
       !told && seen === model && status > 128
         ? `ended with status ${statusText(status)}: if it should, say so with --expect-status ${status}`
         : undefined;
-    return { ...common, status, stdout, stderr, fault: differenceOf(seen, expected) ?? crash };
+    const fault = differenceOf(seen, expected) ?? crash;
+    return { ...common, kernel, status, stdout, stderr, fault };
   });
   return { verdicts, reference, passed: verdicts.every(({ fault }) => fault === undefined) };
+}
+
+function wayOf(host: Arch, { kernel }: VerifyOptions): HostVerdict['way'] {
+  if (host === hostArch()) return 'this machine';
+  return kernel ? 'its own kernel' : 'user-mode emulation';
 }

@@ -10,6 +10,7 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises';
+import type { CpioEntry } from '@uport/core';
 
 /** What to put at a path of a simulated host: a file or folder of this machine as it is, or given bytes. */
 export type HostFile =
@@ -23,28 +24,14 @@ export type HostFile =
 /** By absolute path on the host. */
 export type HostFiles = Readonly<Record<string, HostFile>>;
 
-/** One entry of a root file system; characters of paths and targets stand for bytes (Latin-1). */
-export interface TreeEntry {
-  /** Relative, without a leading slash. */
-  readonly path: string;
-  /** With the type's bits, as in `st_mode`. */
-  readonly mode: number;
-  readonly owner: number;
-  readonly size: number;
-  readonly source?:
-    | { readonly file: string }
-    | { readonly bytes: Uint8Array }
-    | { readonly target: string };
-}
-
 function bytes(path: string): Buffer {
   return Buffer.from(path, 'latin1');
 }
 
 /** Every entry, parents first, in bytewise order; parents that nobody names are 0755. */
-export async function treeEntries(files: HostFiles): Promise<TreeEntry[]> {
-  const entries = new Map<string, TreeEntry>();
-  const add = (entry: TreeEntry) => entries.set(entry.path, entry);
+export async function treeEntries(files: HostFiles): Promise<CpioEntry[]> {
+  const entries = new Map<string, CpioEntry>();
+  const add = (entry: CpioEntry) => entries.set(entry.path, entry);
   for (const [place, file] of Object.entries(files)) {
     const path = Buffer.from(place)
       .toString('latin1')
@@ -74,11 +61,11 @@ export async function treeEntries(files: HostFiles): Promise<TreeEntry[]> {
   return [...entries.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function directory(path: string, mode = 0o755, owner = 0): TreeEntry {
+function directory(path: string, mode = 0o755, owner = 0): CpioEntry {
   return { path, mode: constants.S_IFDIR | mode, owner, size: 0 };
 }
 
-function link(path: string, target: string, owner: number): TreeEntry {
+function link(path: string, target: string, owner: number): CpioEntry {
   const mode = constants.S_IFLNK | 0o777;
   return { path, mode, owner, size: target.length, source: { target } };
 }
@@ -87,7 +74,7 @@ async function copy(
   from: string,
   path: string,
   change: { mode?: number; owner?: number },
-  add: (entry: TreeEntry) => void,
+  add: (entry: CpioEntry) => void,
 ): Promise<void> {
   const source = Buffer.from(from).toString('latin1');
   await copyBytes(source, path, change, add);
@@ -97,7 +84,7 @@ async function copyBytes(
   from: string,
   path: string,
   change: { mode?: number; owner?: number },
-  add: (entry: TreeEntry) => void,
+  add: (entry: CpioEntry) => void,
 ): Promise<void> {
   const info = await lstat(bytes(from));
   const type = info.mode & constants.S_IFMT;
@@ -122,7 +109,7 @@ async function copyBytes(
 }
 
 /** Makes the tree in an existing folder of this machine; as root, with owners. */
-export async function writeTree(entries: readonly TreeEntry[], folder: string): Promise<void> {
+export async function writeTree(entries: readonly CpioEntry[], folder: string): Promise<void> {
   for (const entry of entries) {
     const place = bytes(`${Buffer.from(folder).toString('latin1')}/${entry.path}`);
     const { source } = entry;

@@ -3,9 +3,14 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { extractFromDeb, fetchDebianPackage, Store, silentProgress } from '@uport/core';
+import {
+  extractFromDeb,
+  fetchDebianPackage,
+  type KernelPackage,
+  Store,
+  silentProgress,
+} from '@uport/core';
 import { cacheFolder } from '../cache-folder.ts';
-import type { KernelPackage } from './hosts.ts';
 
 /** The store that tests share, so that nothing is downloaded twice. */
 export function testStore(): Promise<Store> {

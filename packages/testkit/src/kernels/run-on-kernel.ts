@@ -5,12 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { hostArch } from '@uport/core';
+import { cpioArchive, hostArch, machineArguments, memoryFor } from '@uport/core';
 import { compile } from '../fixtures/fixture.ts';
 import { findProgram, missingToolchains } from '../fixtures/toolchains.ts';
-import { cpioArchive } from './cpio.ts';
 import { type HostFiles, treeEntries, writeTree } from './file-tree.ts';
-import { type SimulatedHost, simulatedHost } from './hosts.ts';
+import { simulatedHost } from './hosts.ts';
 import { kernelImage } from './kernel-image.ts';
 import { type HostReport, parseReports } from './reports.ts';
 
@@ -95,30 +94,17 @@ export async function runOnKernel(
     return parseReports(
       await listen(
         host.machine.qemu,
-        machineArguments(host.machine, kernel, archive, size),
+        machineArguments(
+          host.machine,
+          { kernel, initramfs: archive },
+          { megabytes: memoryFor(size), init: '/init' },
+        ),
         timeout,
       ),
     );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-function machineArguments(
-  machine: NonNullable<SimulatedHost['machine']>,
-  kernel: string,
-  archive: string,
-  archiveSize: number,
-): string[] {
-  // The archive lies in memory twice while the kernel unpacks it.
-  const memory = Math.max(1024, 512 + Math.ceil((2 * archiveSize) / 2 ** 20));
-  return [
-    ...machine.args,
-    ...['-m', `${memory}`, '-smp', '2', '-nic', 'none', '-no-reboot'],
-    ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio'],
-    ...['-kernel', kernel, '-initrd', archive],
-    ...['-append', `console=${machine.console} rdinit=/init panic=-1 quiet`],
-  ];
 }
 
 /** Runs a program to its end; answers what it printed. */

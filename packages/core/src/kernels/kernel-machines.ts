@@ -1,0 +1,104 @@
+// The machines that qemu-system simulates, each with one of Debian's kernels.
+import type { Arch } from '../model/arch.ts';
+
+/** A machine of a host's CPU, as qemu-system starts it. */
+export interface KernelMachine {
+  readonly qemu: string;
+  /** Debian packages that bring the emulator and its firmware. */
+  readonly packages: readonly string[];
+  readonly args: readonly string[];
+  /** The kernel's name of its console. */
+  readonly console: string;
+  readonly kernel: KernelPackage;
+}
+
+/** Where in Debian a kernel lies. */
+export interface KernelPackage {
+  readonly suites: readonly string[];
+  readonly architecture: string;
+  readonly name: RegExp;
+  /** The kernel's path in the package. */
+  readonly path: RegExp;
+}
+
+/** The newest kernel of a Debian architecture. */
+function newest(architecture: string, flavour = architecture): KernelPackage {
+  return {
+    suites: ['sid'],
+    architecture,
+    name: new RegExp(`^linux-binary-[0-9][^-]*-${flavour}$`),
+    path: /^usr\/lib\/modules\/[^/]+\/vmlinuz$/,
+  };
+}
+
+/** By uport's name of the CPU. */
+export const KERNEL_MACHINES: Readonly<Record<string, KernelMachine>> = Object.freeze({
+  x86_64: {
+    qemu: 'qemu-system-x86_64',
+    packages: ['qemu-system-x86'],
+    args: ['-M', 'q35', '-cpu', 'max', '-vga', 'none'],
+    console: 'ttyS0',
+    kernel: newest('amd64'),
+  },
+  aarch64: {
+    qemu: 'qemu-system-aarch64',
+    packages: ['qemu-system-arm'],
+    // The architecture's own algorithm of pointer authentication is slow to emulate.
+    args: ['-M', 'virt', '-cpu', 'max,pauth-impdef=on'],
+    console: 'ttyAMA0',
+    kernel: newest('arm64'),
+  },
+  riscv64: {
+    qemu: 'qemu-system-riscv64',
+    packages: ['qemu-system-misc', 'opensbi'],
+    args: ['-M', 'virt', '-bios', 'default'],
+    console: 'ttyS0',
+    kernel: newest('riscv64'),
+  },
+  s390x: {
+    qemu: 'qemu-system-s390x',
+    packages: ['qemu-system-misc'],
+    args: ['-M', 's390-ccw-virtio'],
+    console: 'ttysclp0',
+    kernel: newest('s390x'),
+  },
+  ppc64le: {
+    qemu: 'qemu-system-ppc64',
+    packages: ['qemu-system-ppc'],
+    args: ['-M', 'pseries', '-cpu', 'power9', '-vga', 'none'],
+    console: 'hvc0',
+    // Pages of 64 KiB, which hosts of this CPU have.
+    kernel: newest('ppc64el', 'powerpc64le-64k'),
+  },
+});
+
+/** The machine of a CPU; undefined when none is known. */
+export function kernelMachine(arch: Arch): KernelMachine | undefined {
+  return Object.hasOwn(KERNEL_MACHINES, arch.name) ? KERNEL_MACHINES[arch.name] : undefined;
+}
+
+/**
+ * What qemu-system is started with to boot a kernel with an archive as its root, and its console on
+ * standard output.
+ *
+ * @param megabytes of memory
+ * @param init the path of the first process
+ */
+export function machineArguments(
+  machine: KernelMachine,
+  files: { readonly kernel: string; readonly initramfs: string },
+  options: { readonly megabytes: number; readonly init: string },
+): readonly string[] {
+  return [
+    ...machine.args,
+    ...['-m', String(options.megabytes), '-smp', '2', '-nic', 'none', '-no-reboot'],
+    ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio'],
+    ...['-kernel', files.kernel, '-initrd', files.initramfs],
+    ...['-append', `console=${machine.console} rdinit=${options.init} panic=-1 quiet`],
+  ];
+}
+
+/** Megabytes for a machine whose root is an archive of so many bytes: it lies in memory twice while it is unpacked. */
+export function memoryFor(archiveSize: number): number {
+  return Math.max(1024, 512 + Math.ceil((2 * archiveSize) / 2 ** 20));
+}
