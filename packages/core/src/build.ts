@@ -17,6 +17,7 @@ import type { ContentSource } from './model/content.ts';
 import type { Digest } from './model/digest.ts';
 import type { BytePath } from './model/payload-tree.ts';
 import { type Progress, silentProgress } from './model/progress.ts';
+import { loadNarApp } from './nix-closure/load-nar-app.ts';
 import { loadNixApp, type NixImportOptions } from './nix-closure/load-nix-app.ts';
 import {
   describeReferences,
@@ -35,7 +36,7 @@ import { systemError } from './system-error.ts';
 export interface BuildOptions {
   /**
    * An ELF program, or a folder that holds one (then `entrypoint` names it); a Nix store path, which
-   * comes with its closure, or `nix-export:FILE`.
+   * comes with its closure, or `nix-export:FILE`; a NAR, also under xz, zstd or gzip.
    */
   readonly input: string;
   /** An app that was read already: `input` only names it. */
@@ -139,7 +140,10 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
   const fromNix =
     options.app ??
     (await loadNixApp(options.input, { ...named, ...options.nix }, { store, progress, signal }));
-  const loaded = fromNix ?? (await loadApp(options.input, named, { progress, signal }));
+  const loaded =
+    fromNix ??
+    (await loadNarApp(options.input, named, { store, progress, signal })) ??
+    (await loadApp(options.input, named, { progress, signal }));
   const { unset = [], env = [], libraries = [], preload = [] } = options.guest ?? {};
   const patched = await patchLibraries(loaded, { libraries, preload }, signal);
   if (loaded.interpreter !== undefined && fromNix === undefined && !options.libraries) {

@@ -54,7 +54,7 @@ export default class Build extends BaseCommand {
   static override summary = 'Make artifacts that run on every CPU from a program for one CPU.';
 
   static override description =
-    'The input is an ELF program, a folder with the program named by --entrypoint, or a Nix store path, which comes with its closure (also nix-export:FILE, made by nix-store --export). Needs no root, no container engine and no emulation.';
+    'The input is an ELF program, a folder with the program named by --entrypoint, or a Nix store path, which comes with its closure (also nix-export:FILE, made by nix-store --export), or a NAR (also .nar.xz, .nar.zst, .nar.gz). Needs no root, no container engine and no emulation.';
 
   static override examples = [
     '<%= config.bin %> build ./nqueens --emit oci -o dist',
@@ -72,7 +72,7 @@ export default class Build extends BaseCommand {
     input: Args.string({
       ignoreStdin: true,
       description:
-        'an ELF program, a folder, a Nix store path, or an image: oci:DIR[:TAG], docker://REF, docker-archive:FILE; or an app of the configuration. Default: what uport.config says',
+        'an ELF program, a folder, a Nix store path, a NAR, or an image: oci:DIR[:TAG], docker://REF, docker-archive:FILE; or an app of the configuration. Default: what uport.config says',
     }),
   };
 

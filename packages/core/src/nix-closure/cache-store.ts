@@ -1,6 +1,7 @@
 // Store objects out of a binary cache, each checked against its .narinfo and that against a key.
 import { createHash } from 'node:crypto';
 import { UportError } from '@uport/errors';
+import { textPath } from '../model/byte-path.ts';
 import { type Digest, parseDigest } from '../model/digest.ts';
 import { formatNixHash, type NixHash } from '../nix/hash.ts';
 import { readNar } from '../nix/nar-reader.ts';
@@ -13,7 +14,7 @@ import { scanOfEntries } from './canonical-scan.ts';
 import { pathMissing } from './faults.ts';
 import { decodeNar } from './nar-decoder.ts';
 import type { ClosureContext, NixStore } from './nix-store.ts';
-import { type NarFiles, placeEntries, type RelativeEntry, storeNarFiles } from './stored-files.ts';
+import { type NarFiles, placeEntries, type RelativeEntry, storeNarFiles } from './store-nar.ts';
 
 /** A compressed NAR is hardly larger than this much more than the NAR. */
 const SLACK = 1 << 20;
@@ -34,7 +35,7 @@ export function cacheStore(
       if (!trusted && !isTrusted(info, all)) throw untrusted(info, transport.url);
       const kept = await lookUp(info.narHash, context);
       const { entries, files } = kept ?? (await fetchObject(transport, info, context));
-      const scan = scanOfEntries(placeEntries(storePath, entries), files);
+      const scan = scanOfEntries(placeEntries(textPath(storePath.slice(1)), entries), files);
       return { storePath, references: info.references.toSorted(), scan };
     },
   };

@@ -1,11 +1,12 @@
 import { createReadStream } from 'node:fs';
 import { UportError } from '@uport/errors';
+import { textPath } from '../model/byte-path.ts';
 import { readNixExport } from '../nix/nar-export.ts';
 import { systemError } from '../system-error.ts';
 import { scanOfEntries } from './canonical-scan.ts';
 import { pathMissing } from './faults.ts';
 import type { ClosureContext, NixStore, StoreObject } from './nix-store.ts';
-import { placeEntries, storeNarFiles } from './stored-files.ts';
+import { placeEntries, storeNarFiles } from './store-nar.ts';
 
 /** A store that was read whole. */
 export interface ExportStore extends NixStore {
@@ -27,7 +28,7 @@ export async function readExportStore(file: string, context: ClosureContext): Pr
     for await (const each of readNixExport(chunks, { signal: context.signal })) {
       const { entries, files } = await storeNarFiles(each.entries, context);
       const { storePath, references } = await each.description();
-      const scan = scanOfEntries(placeEntries(storePath, entries), files);
+      const scan = scanOfEntries(placeEntries(textPath(storePath.slice(1)), entries), files);
       objects.set(storePath, { storePath, references: references.toSorted(), scan });
     }
   } catch (error) {

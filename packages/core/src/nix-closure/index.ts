@@ -1,3 +1,4 @@
+export { type LoadNarOptions, loadNarApp } from './load-nar-app.ts';
 export { type LoadNixOptions, loadNixApp, type NixImportOptions } from './load-nix-app.ts';
 export {
   describeReferences,

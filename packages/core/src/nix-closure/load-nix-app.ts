@@ -6,7 +6,7 @@ import { findLibraryFolders } from '../app/find-library-folders.ts';
 import { appOfScan } from '../app/load-app.ts';
 import { readProgram } from '../app/read-program.ts';
 import type { Scan } from '../app/scan-folder.ts';
-import { displayBytes, parseBytePath, textPath } from '../model/byte-path.ts';
+import { displayBytes, textPath } from '../model/byte-path.ts';
 import type { BytePath } from '../model/payload-tree.ts';
 import type { Progress } from '../model/progress.ts';
 import { DEFAULT_TRUSTED_KEYS, parseNixPublicKey } from '../nix/public-key.ts';
@@ -14,6 +14,7 @@ import { NIX_STORE_DIR, parseStorePath } from '../nix/store-path.ts';
 import { openCache } from '../nix-cache/open-cache.ts';
 import type { Store } from '../store/store.ts';
 import { cacheStore } from './cache-store.ts';
+import { binPrograms, chooseProgram, programsHint } from './choose-program.ts';
 import { readExportStore } from './export-store.ts';
 import { folderStore } from './folder-store.ts';
 import { type NixInput, nixInput, packageName } from './nix-input.ts';
@@ -145,7 +146,7 @@ async function appOfClosure(
       code: 'UPORT_ENTRYPOINT_NOT_FOUND',
       category: 'input',
       message: `there is no program /${displayBytes(original)}`,
-      hint: programsHint(binPrograms(closure.scan, storePath)),
+      hint: programsHint(binPrograms(closure.scan, textPath(storePath.slice(1)))),
       file: storePath,
     });
   // Before a closure is rewritten, which takes its time.
@@ -166,41 +167,13 @@ async function withFolders(app: App, folder: BytePath, scan: Scan): Promise<App>
 }
 
 function programOf(scan: Scan, { storePath, inside }: NixInput, asked?: string): BytePath {
-  const below = (text: string) => textPath(path.posix.join(storePath, text).slice(1));
   if (asked?.startsWith('/')) return textPath(path.posix.normalize(asked).slice(1));
-  if (asked !== undefined) return below(asked);
-  if (inside !== '') return below(inside);
   const top = textPath(storePath.slice(1));
-  if (scan.entries.some((entry) => entry.path === top && entry.type !== 'directory')) return top;
-  const programs = binPrograms(scan, storePath);
   const main = packageName(parseStorePath(storePath).name);
-  const chosen = programs.find((each) => each === main) ?? programs[0];
-  if (chosen !== undefined && (programs.length === 1 || chosen === main)) {
-    return parseBytePath(`${top}/bin/${chosen}`);
-  }
-  throw new UportError({
-    code: 'UPORT_ENTRYPOINT_MISSING',
-    category: 'usage',
-    message:
-      programs.length === 0
-        ? `${storePath} has no bin folder with a program`
-        : `${storePath} has ${programs.length} programs, and none is called ${main}`,
-    hint: programsHint(programs),
-    file: storePath,
+  return chooseProgram(scan, {
+    top,
+    main,
+    asked: asked ?? (inside || undefined),
+    shown: storePath,
   });
-}
-
-/** The names in its `bin` folder that are not hidden, as wrapped programs are. */
-function binPrograms(scan: Scan, storePath: string): readonly string[] {
-  const prefix = `${textPath(storePath.slice(1))}/bin/`;
-  return scan.entries
-    .filter(({ path: each, type }) => each.startsWith(prefix) && type !== 'directory')
-    .map(({ path: each }) => each.slice(prefix.length))
-    .filter((name) => !name.includes('/') && !name.startsWith('.'));
-}
-
-function programsHint(programs: readonly string[]): string {
-  if (programs.length === 0) return 'name the program with --entrypoint, a path inside it';
-  const some = programs.slice(0, 5).map((each) => `bin/${displayBytes(each)}`);
-  return `name one with --entrypoint: ${some.join(', ')}${programs.length > 5 ? ', …' : ''}`;
 }

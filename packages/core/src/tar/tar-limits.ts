@@ -17,11 +17,16 @@ export class TarMeter {
   readonly #maxSize: number;
   readonly #maxRatio: number;
   readonly #packed: () => number;
+  readonly #fault: (message: string) => UportError;
   #size = 0;
 
-  /** @param packed bytes of the archive that were read so far */
-  constructor(packed: () => number, limits: TarLimits = {}) {
+  /**
+   * @param packed bytes of the archive that were read so far
+   * @param fault makes the error of another kind of archive
+   */
+  constructor(packed: () => number, limits: TarLimits = {}, fault = tooLarge) {
     this.#packed = packed;
+    this.#fault = fault;
     this.#maxSize = limits.maxSize ?? MAX_SIZE;
     this.#maxRatio = limits.maxRatio ?? MAX_RATIO;
   }
@@ -52,10 +57,10 @@ export class TarMeter {
 
   #check(size: number): void {
     if (size > this.#maxSize) {
-      throw tooLarge(`it unpacks to more than ${this.#maxSize} bytes`);
+      throw this.#fault(`it unpacks to more than ${this.#maxSize} bytes`);
     }
     if (size > RATIO_FREE && size > this.#maxRatio * this.#packed()) {
-      throw tooLarge(`it unpacks to more than ${this.#maxRatio} times its own size`);
+      throw this.#fault(`it unpacks to more than ${this.#maxRatio} times its own size`);
     }
   }
 }

@@ -1,6 +1,5 @@
-// Puts a NAR's files into the store, as payload entries below the object's path.
+// Unpacks a NAR: its files into uport's store, its tree into payload entries.
 import { createHash } from 'node:crypto';
-import { textPath } from '../model/byte-path.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import type { NarEntry } from '../nix/nar-reader.ts';
@@ -76,12 +75,11 @@ async function putSmall(
   return digest;
 }
 
-/** The entries below `nix/store/…`, sorted as a payload is. */
+/** The entries below `top`, sorted as a payload is. */
 export function placeEntries(
-  storePath: string,
+  top: BytePath,
   entries: readonly RelativeEntry[],
 ): readonly PayloadEntry[] {
-  const top = textPath(storePath.slice(1));
   return entries
     .map((entry) => ({ ...entry, path: `${top}${entry.path}` as BytePath }) as PayloadEntry)
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
