@@ -23,6 +23,7 @@ import {
   describeReferences,
   type ReferenceReport,
 } from './nix-closure/references/rewrite-references.ts';
+import { addNotices } from './notices/create-notice.ts';
 import { archMatrix, type MatrixRow } from './plan/arch-matrix.ts';
 import { createPlan } from './plan/create-plan.ts';
 import type { ImageSettings, NativeSlice, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
@@ -184,7 +185,7 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
     signal,
     ...(options.warn && { warn: options.warn }),
   });
-  const planned = createPlan({
+  const bare = createPlan({
     app: resolved.app,
     packages,
     matrix,
@@ -200,6 +201,7 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
     sourceDateEpoch: options.sourceDateEpoch ?? 0,
   });
 
+  const planned = await addNotices(bare, { store, progress, signal, warn: options.warn });
   const content = firstOf([app.content, slices.content, launchers.content, store]);
   const plan =
     options.shim === undefined

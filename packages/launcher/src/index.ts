@@ -1,4 +1,4 @@
-export { LAUNCHER_HOSTS, type Launcher, launcherFor } from './launcher.ts';
+export { LAUNCHER_HOSTS, type Launcher, launcherFor, launcherLicense } from './launcher.ts';
 export {
   encodeManifest,
   MANIFEST_LIMITS,

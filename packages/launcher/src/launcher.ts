@@ -47,6 +47,19 @@ function read(url: URL): Buffer {
 }
 
 /**
+ * The licences of the prebuilt launchers: uport's own, and those of what is linked into them.
+ *
+ * @throws UportError UPORT_LAUNCHER_DAMAGED
+ */
+export function launcherLicense(): string {
+  const text = (name: string) =>
+    read(new URL(`../${name}`, PREBUILT))
+      .toString('utf8')
+      .trimEnd();
+  return `${text('LICENSE')}\n\n${text('LICENSE.prebuilt')}\n`;
+}
+
+/**
  * Finds the prebuilt launcher of a host and checks its bytes against prebuilt/SHA256SUMS.
  *
  * @param hostName uport's name of the CPU, such as `aarch64`

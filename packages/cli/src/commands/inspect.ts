@@ -111,6 +111,8 @@ export default class Inspect extends BaseCommand {
     const part = ({ raw, stored, digest }: { raw: number; stored: number; digest: string }) =>
       `${humanSize(raw)}, stored as ${humanSize(stored)}  ${digest}`;
     this.log(`  app: ${files} ${files === 1 ? 'file' : 'files'}  ${part(tree)}`);
+    if (universal.notice)
+      this.log(`  licences and source: ${universal.notice} (UPORT_EXTRACT=DIR)`);
     for (const { name, path } of universal.programs) this.log(`  program ${name}: ${path}`);
     for (const host of universal.hosts) {
       this.log(

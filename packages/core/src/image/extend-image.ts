@@ -9,6 +9,7 @@ import { ARCHES, type Arch, DEFAULT_HOSTS } from '../model/arch.ts';
 import { type ContentSource, placeOf, rangeOf } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
+import { createNotice, noticedEmulator } from '../notices/create-notice.ts';
 import { createCompressor } from '../oci/compress.ts';
 import type { PlatformView } from '../oci/documents.ts';
 import {
@@ -107,12 +108,16 @@ export async function extendImage(
   const blobs: PushBlob[] = [];
   const additions: IndexAddition[] = [];
   const added: AddedPlatform[] = [];
-  for (const { host, guest, from, config, way, emulator } of choices) {
+  const context = { store, progress, signal, warn: options.warn };
+  for (const { host, guest, from, config, way, emulator: stock } of choices) {
     signal.throwIfAborted();
     const platform = host.oci;
     const launcher = launchers.pins.get(host.name);
     if (!platform || !launcher) throw new TypeError(`${host.name} was chosen without its parts`);
-    const launched = { host: host.name, way, launcher, emulator };
+    const noticed = await noticedEmulator(stock, context);
+    const { emulator } = noticed;
+    const notice = await createNotice([noticed], context);
+    const launched = { host: host.name, way, launcher, emulator, notice };
     const layers: AddedLayer[] = [];
     const shims = shimmed.get(guest);
     const copies = shims && shimCopiesLayer(shims, content);

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import { fileSource } from '../app/file-source.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { findBanner } from '../qemu/emulator-file.ts';
+import { noticeOf } from '../universal/notice-nodes.ts';
 import { readBlob, readUniversal, type UniversalFile } from '../universal/read-universal.ts';
 
 export interface UniversalDescription {
@@ -11,6 +12,8 @@ export interface UniversalDescription {
   readonly app: string;
   readonly programs: readonly { readonly name: string; readonly path: string }[];
   readonly files: number;
+  /** Where in the tree licences and source of launchers and emulators are told. */
+  readonly notice: string | undefined;
   /** Bytes of all files of the app: as they are, and as they are stored. */
   readonly tree: { readonly raw: number; readonly stored: number; readonly digest: string };
   readonly hosts: readonly HostDescription[];
@@ -80,6 +83,7 @@ export async function describeUniversal(
         path: displayBytes(path),
       })),
       files: index.nodes.filter((node) => node.type === 'file').length,
+      notice: noticeOf(index.nodes),
       tree: part(index.tree),
       hosts,
     };

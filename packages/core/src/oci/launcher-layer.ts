@@ -29,6 +29,9 @@ export type LaunchedHost = Extract<HostPlan, { way: 'compatible' | 'emulated' }>
 /** Where the launcher lies in an image. */
 export const LAUNCHER_PATH = '/.uport/launch';
 
+/** Where the licences and the source of what uport adds are told. */
+const NOTICE_PATH = '.uport/NOTICE';
+
 /** What a launcher's layer may hold besides. */
 export interface LayerExtras {
   /** What the image's config cannot say. */
@@ -55,6 +58,7 @@ export function launcherLayer(
           emulators: [{ name: emulator.guest, elf, path: name, args: [] }],
           ...(surroundings && { surroundings }),
         },
+        host.notice,
         content,
       ),
       executable(`.uport/${name}`, emulator, content),
@@ -66,20 +70,21 @@ export function launcherLayer(
 /** The launcher alone, where programs need no emulator but their environment must be changed. */
 export function surroundingsLayer(
   host: string,
-  launcher: PinnedFile,
+  { launcher, notice }: { readonly launcher: PinnedFile; readonly notice?: PinnedFile },
   surroundings: ManifestSurroundings,
   content: ContentSource,
 ): LayerPlan {
   return {
     name: `launcher for ${host}`,
     createdBy: `uport: launcher for ${host}`,
-    entries: [...launcherEntries(launcher, { emulators: [], surroundings }, content)],
+    entries: [...launcherEntries(launcher, { emulators: [], surroundings }, notice, content)],
   };
 }
 
 function launcherEntries(
   launcher: PinnedFile,
   described: Manifest,
+  notice: PinnedFile | undefined,
   content: ContentSource,
 ): readonly TarEntry[] {
   const manifest = Buffer.from(encodeManifest(described), 'latin1');
@@ -87,6 +92,7 @@ function launcherEntries(
     { type: 'directory', path: '.uport', mode: 0o755 },
     executable('.uport/launch', launcher, content),
     text('.uport/manifest', manifest),
+    ...(notice ? [pinnedFile(NOTICE_PATH, 0o644, notice, content)] : []),
   ];
 }
 
@@ -144,7 +150,16 @@ function text(path: string, bytes: Buffer): TarEntry {
 }
 
 function executable(path: string, file: PinnedFile, content: ContentSource): TarEntry {
-  return { type: 'file', path, mode: 0o755, size: file.size, content: pinned(file, content) };
+  return pinnedFile(path, 0o755, file, content);
+}
+
+function pinnedFile(
+  path: string,
+  mode: number,
+  file: PinnedFile,
+  content: ContentSource,
+): TarEntry {
+  return { type: 'file', path, mode, size: file.size, content: pinned(file, content) };
 }
 
 /** @throws UportError UPORT_CONTENT_MISSING */

@@ -36,6 +36,12 @@ export type EmulatorOrigin =
       readonly packageSize: number;
     };
 
+/** A source package of Debian. */
+export interface SourcePackage {
+  readonly name: string;
+  readonly version: string;
+}
+
 /** A Debian package whose files are in the payload, enough to fetch the same bytes again. */
 export interface PinnedPackage {
   readonly name: string;
@@ -63,6 +69,8 @@ export interface PinnedEmulator extends PinnedFile {
   readonly origin: EmulatorOrigin;
   /** The file as its origin has it, when this one was made from it to start faster. */
   readonly preparedFrom?: Digest;
+  /** The source packages of libraries that are linked into it, as its Debian package says. */
+  readonly builtUsing?: readonly SourcePackage[];
 }
 
 /** A file for one host, and the file of the payload whose place it takes there. */
@@ -80,12 +88,15 @@ export type HostPlan =
       readonly slices: readonly NativeSlice[];
       /** Absent when there is none for the host; images do without. */
       readonly launcher?: PinnedFile;
+      readonly notice?: PinnedFile;
     }
   | {
       readonly host: string;
       readonly way: 'compatible' | 'emulated';
       readonly launcher: PinnedFile;
       readonly emulator: PinnedEmulator;
+      /** Licences and source of launcher and emulator, for artifacts of this host alone. */
+      readonly notice?: PinnedFile;
     };
 
 /** The app: the guest's CPU and the program that starts. */
@@ -152,6 +163,8 @@ export interface Plan {
   readonly shims?: ShimPlan;
   /** Absent when the guest's programs get nothing of their own. */
   readonly guest?: GuestSettings;
+  /** Licences and source of all launchers and emulators, for artifacts that hold them all. */
+  readonly notice?: PinnedFile;
   /** Seconds since 1970; the time written into artifacts. */
   readonly sourceDateEpoch: number;
 }

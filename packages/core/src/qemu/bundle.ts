@@ -9,6 +9,7 @@ import { ARCHES, type Arch, DEFAULT_HOSTS } from '../model/arch.ts';
 import { textPath } from '../model/byte-path.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
+import { createNotice, noticedEmulator } from '../notices/create-notice.ts';
 import type { HostPlan, PinnedEmulator, Plan } from '../plan/plan.ts';
 import { Store } from '../store/index.ts';
 import type { EmulatorProvider } from './provider.ts';
@@ -67,7 +68,13 @@ export async function bundleQemu(options: BundleOptions): Promise<BundleResult> 
   const emulators = hosts.map((host) => found.get(host.name) as PinnedEmulator);
   const launchers = new Map<Digest, string>();
   const file = path.resolve(options.file);
-  const plan = bundlePlan(path.basename(file), guest, emulators, launchers);
+  const context = { store, progress, signal, warn: options.warn };
+  const noticed = [];
+  for (const emulator of emulators) noticed.push(await noticedEmulator(emulator, context));
+  const plan = {
+    ...bundlePlan(path.basename(file), guest, emulators, launchers),
+    notice: await createNotice(noticed, context),
+  };
   const outDir = path.dirname(file);
   await makeFolder(outDir);
   const [artifact] = await universal({

@@ -9,7 +9,7 @@ import { parseArch } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { placeOf, rangeOf } from '../model/content.ts';
 import { type Digest, sha256Digest } from '../model/digest.ts';
-import type { BytePath, FileEntry, PayloadEntry, SymlinkEntry } from '../model/payload-tree.ts';
+import type { BytePath, PayloadEntry, SymlinkEntry } from '../model/payload-tree.ts';
 import { resolveEntry } from '../model/resolve-entry.ts';
 import { payloadSurroundings } from '../plan/guest-settings.ts';
 import type { PinnedFile, Plan } from '../plan/plan.ts';
@@ -17,6 +17,7 @@ import { temporaryName } from '../store/temporary.ts';
 import { zstdFrame } from '../zstd-frame.ts';
 import { applyBranchFilter, type BranchFilter, branchFilterFor } from './branch-filter.ts';
 import { libraryLinks } from './library-links.ts';
+import { type NoticeNode, noticeNodes } from './notice-nodes.ts';
 import {
   encodeFooter,
   encodeIndex,
@@ -92,6 +93,9 @@ export function writePayload(
   }
   return work;
 }
+
+/** A file whose bytes go into the tree's blob. */
+type TreeFile = PinnedFile & { readonly path: BytePath };
 
 /** Those being written. */
 const payloads = new WeakMap<Plan, Map<string, Promise<WrittenPayload>>>();
@@ -178,7 +182,8 @@ class PayloadWriter {
         slices,
       });
     }
-    const tree = blobs.push(await this.#tree(plan)) - 1;
+    const notices = noticeNodes(plan);
+    const tree = blobs.push(await this.#tree(plan, notices)) - 1;
     const surroundings = payloadSurroundings(plan);
     return {
       app: Buffer.from(plan.app.name, 'utf8').toString('latin1'),
@@ -187,7 +192,7 @@ class PayloadWriter {
       tree,
       ...(surroundings && { surroundings }),
       programs,
-      nodes: payloadNodes(plan),
+      nodes: [...payloadNodes(plan), ...notices.map(({ node }) => node)],
     };
   }
 
@@ -260,8 +265,11 @@ class PayloadWriter {
     };
   }
 
-  async #tree(plan: Plan): Promise<PayloadBlob> {
-    const files = plan.payload.entries.filter((entry) => entry.type === 'file');
+  async #tree(plan: Plan, notices: readonly NoticeNode[]): Promise<PayloadBlob> {
+    const files: TreeFile[] = [
+      ...plan.payload.entries.filter((entry) => entry.type === 'file'),
+      ...notices.flatMap(({ node, file }) => (file ? [{ ...file, path: node.path }] : [])),
+    ];
     const raw = files.reduce((sum, entry) => sum + entry.size, 0);
     const hash = createHash('sha256');
     const task = this.#context.progress.start(`Packing ${plan.app.name}`, raw, 'bytes');
@@ -278,7 +286,7 @@ class PayloadWriter {
   }
 
   async *#contents(
-    files: readonly FileEntry[],
+    files: readonly TreeFile[],
     hash: ReturnType<typeof createHash>,
     advance: (bytes: number) => void,
   ): AsyncGenerator<Buffer> {

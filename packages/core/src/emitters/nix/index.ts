@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { UportError } from '@uport/errors';
+import { placeOf, rangeOf } from '../../model/content.ts';
 import type { NixHash } from '../../nix/hash.ts';
 import type { NarChild, NarFile, NarNode } from '../../nix/nar-node.ts';
 import { writeNar } from '../../nix/nar-writer.ts';
@@ -68,7 +71,7 @@ async function emit(
         size,
         open: () => chunks(context.signal),
       };
-      return writeNarFile(nar, packageTree(facts, program), context);
+      return writeNarFile(nar, packageTree(facts, program, noticeFile(plan, context)), context);
     });
     let size = apart ? 0 : written.size;
     for (const [name, text] of nixFiles(facts, written.hash)) {
@@ -99,8 +102,33 @@ async function emit(
   });
 }
 
-/** `bin/` with the program, and links to it by its other names. */
-function packageTree({ programs }: PackageFacts, program: NarFile): NarNode {
+/** Licences and source of what travels with the app, for people who look at the package. */
+function noticeFile({ notice }: Plan, { content, signal }: EmitContext): NarFile | undefined {
+  if (notice === undefined) return undefined;
+  const file = content.locate(notice.digest);
+  if (file === undefined) {
+    throw new UportError({
+      code: 'UPORT_CONTENT_MISSING',
+      category: 'input',
+      message: `no file with the digest ${notice.digest} is at hand (the notice)`,
+      hint: 'build again: the store may have been cleared meanwhile',
+    });
+  }
+  const place = placeOf(file);
+  return {
+    type: 'file',
+    executable: false,
+    size: notice.size,
+    open: () => createReadStream(place.file, { ...rangeOf(place), signal }),
+  };
+}
+
+/** `bin/` with the program and links to it by its other names, and the notice below `share/doc/`. */
+function packageTree(
+  { pname, programs }: PackageFacts,
+  program: NarFile,
+  notice: NarFile | undefined,
+): NarNode {
   const [main, ...links] = programs.map((name) => Buffer.from(name, 'utf8').toString('latin1'));
   const children: NarChild[] = [
     { name: main as string, node: () => program },
@@ -111,7 +139,14 @@ function packageTree({ programs }: PackageFacts, program: NarFile): NarNode {
       }),
     ),
   ];
-  return directory([{ name: 'bin', node: () => directory(children) }]);
+  const folder = (name: string, list: readonly NarChild[]): NarChild => {
+    return { name, node: () => directory(list) };
+  };
+  const doc = notice && folder(pname, [{ name: 'NOTICE', node: () => notice }]);
+  return directory([
+    folder('bin', children),
+    ...(doc ? [folder('share', [folder('doc', [doc])])] : []),
+  ]);
 }
 
 function directory(children: readonly NarChild[]): NarNode {

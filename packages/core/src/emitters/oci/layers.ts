@@ -53,7 +53,8 @@ export function hostLayers(
     layers.push({ layer: sliceLayer(plan, host.host, host.slices, content), shared: false });
   }
   if (isLaunched(plan, host) && surroundings) {
-    const layer = surroundingsLayer(host.host, launcherOf(host), surroundings, content);
+    const parts = { launcher: launcherOf(host), ...(host.notice && { notice: host.notice }) };
+    const layer = surroundingsLayer(host.host, parts, surroundings, content);
     layers.push({ layer, shared: false });
   }
   return layers;
