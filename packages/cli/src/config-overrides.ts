@@ -13,6 +13,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     compression: 'compression',
     tag: 'tags',
     archive: 'archive',
+    sbom: 'sbom',
     'compression-level': 'level',
   },
   universal: { 'per-host': 'perHost', bin: 'bins', 'compression-level': 'level' },

@@ -358,6 +358,7 @@ export default class Build extends BaseCommand {
       ...(shim && { shim }),
       ...(flags['from-platform'] && { fromPlatform: flags['from-platform'] }),
       ...providersOf(flags),
+      sbom: flags.sbom,
       tags: flags.tag,
       push: flags.push ?? [],
       insecure: flags.insecure,

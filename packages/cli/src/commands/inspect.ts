@@ -139,6 +139,9 @@ export default class Inspect extends BaseCommand {
         for (const layer of platform.layers)
           this.log(`    layer ${layer.digest}  ${humanSize(layer.size)}`);
       }
+      for (const { artifactType, digest, size } of image.attached) {
+        this.log(`  attached ${artifactType}  ${digest}  ${humanSize(size)}`);
+      }
     }
     return { kind: 'oci-layout', dir, ...layout };
   }

@@ -11,6 +11,12 @@ export const ociFlags = {
       summary: 'Write oci-archive.tar and docker-archive.tar too.',
       helpGroup: GROUP,
     }),
+    sbom: Flags.boolean({
+      summary: 'Attach SBOMs (SPDX and CycloneDX) to the image; --no-sbom leaves them out.',
+      allowNo: true,
+      default: true,
+      helpGroup: GROUP,
+    }),
     compression: Flags.option({
       summary: 'How layers are compressed.',
       options: ['gzip', 'zstd'] as const,
@@ -31,6 +37,7 @@ export const ociFlags = {
       compression: flags.compression as OciOptions['compression'],
       tags: flags.tag as string[],
       archive: flags.archive === true,
+      sbom: flags.sbom !== false,
       ...levelOf(flags),
     });
   },

@@ -9,6 +9,7 @@ const ociSettings = z.strictObject({
   compression: z.enum(['gzip', 'zstd']).optional().describe('How layers are compressed.'),
   level: level(19).optional().describe('gzip 1 to 9, zstd 1 to 19.'),
   tags: z.array(z.string()).optional().describe('Tags of the image in the layout.'),
+  sbom: z.boolean().optional().describe('Attach SBOMs to the image. Default: true.'),
   archive: z.boolean().optional().describe('Write oci-archive.tar and docker-archive.tar too.'),
 });
 

@@ -39,6 +39,8 @@ export interface BuildImageOptions {
   /** Programs that engines start themselves: paths or names, or `all`. */
   readonly shim?: 'all' | readonly string[];
   readonly providers?: readonly EmulatorProvider[];
+  /** Attach SBOMs of what is added. Default: true. */
+  readonly sbom?: boolean;
   /** Seconds since 1970. Default: 0. */
   readonly sourceDateEpoch?: number;
   readonly store?: Store;
@@ -89,6 +91,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
       ...(options.fromPlatform && { fromPlatform: options.fromPlatform }),
       ...(options.shim && { shim: options.shim }),
       ...(options.providers && { providers: options.providers }),
+      ...(options.sbom !== undefined && { sbom: options.sbom }),
       ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
       ...(options.warn && { warn: options.warn }),
     });

@@ -20,6 +20,7 @@ import {
 } from '../oci/launcher-layer.ts';
 import { layerKey, lookupCached } from '../oci/layer-cache.ts';
 import { writeLayer } from '../oci/layer-writer.ts';
+import type { Referrer } from '../oci/referrers.ts';
 import { archMatrix } from '../plan/arch-matrix.ts';
 import { rankGuests } from '../plan/choose-guest.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
@@ -27,6 +28,8 @@ import { planShims, type ShimPlan } from '../plan/shims.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
 import { findEmulators, parseEmulatorProvider } from '../qemu/providers.ts';
 import { fileBlob, type PushBlob } from '../registry/push-content.ts';
+import { sbomReferrers } from '../sbom/attachments.ts';
+import { imageInventory } from '../sbom/inventory.ts';
 import type { Store } from '../store/store.ts';
 import { temporaryName } from '../store/temporary.ts';
 import {
@@ -57,6 +60,8 @@ export interface ExtendOptions {
   /** Programs whose places the launcher takes: see `planShims`. Reads the layers. */
   readonly shim?: 'all' | readonly string[];
   readonly providers?: readonly EmulatorProvider[];
+  /** Attach SBOMs of what is added. Default: true. */
+  readonly sbom?: boolean;
   /** Seconds since 1970. Default: 0. */
   readonly sourceDateEpoch?: number;
   readonly store: Store;
@@ -75,6 +80,8 @@ export interface ExtendedImage {
   readonly blobs: readonly PushBlob[];
   /** The whole image. */
   readonly root: SourceDocument;
+  /** SBOMs of what is new, attached to the whole image. */
+  readonly referrers: readonly Referrer[];
 }
 
 /** Host layers are packed once and kept in the store, so the time is well spent. */
@@ -152,20 +159,23 @@ export async function extendImage(
   const root = added.length === 0 ? image.root : newRoot(image, additions);
   if (added.length > 0) documents.push(root);
   const { mediaType, digest } = image.root;
+  const plan: ImagePlan = {
+    version: 1,
+    kind: 'image',
+    name: options.name,
+    source: { digest, mediaType },
+    kept: image.platforms.map(kept),
+    added,
+    sourceDateEpoch,
+  };
+  const attach = added.length > 0 && options.sbom !== false;
   return {
-    plan: {
-      version: 1,
-      kind: 'image',
-      name: options.name,
-      source: { digest, mediaType },
-      kept: image.platforms.map(kept),
-      added,
-      sourceDateEpoch,
-    },
+    plan,
     source: image,
     documents,
     blobs: [...new Map(blobs.map((blob) => [blob.digest, blob])).values()],
     root,
+    referrers: attach ? sbomReferrers(imageInventory(plan), root) : [],
   };
 }
 

@@ -7,12 +7,13 @@ import { digestHex } from '../model/digest.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
 import { REF_NAME } from '../oci/layout.ts';
 import { OCI_INDEX, OCI_LAYOUT_VERSION } from '../oci/media-types.ts';
+import { type Blob, referrersIndex, referrersTag } from '../oci/referrers.ts';
 import { type PushResult, type PushTarget, pushContent } from '../registry/push.ts';
 import type { PushBlob } from '../registry/push-content.ts';
 import { parseReference } from '../registry/reference.ts';
 import type { ExtendedImage } from './extend-image.ts';
 import { imageFault } from './faults.ts';
-import { blobToPush } from './image-source.ts';
+import { blobToPush, digestOf } from './image-source.ts';
 
 export interface WriteImageOptions {
   /** Exists; the layout becomes its folder `oci`. */
@@ -79,7 +80,12 @@ export async function writeImageLayout(
         await writeFile(path.join(blobFolder, digestHex(digest)), bytes);
         size += bytes.length;
       }
-      const top = layoutFiles(image, tags);
+      const attached = attachedBlobs(image);
+      for (const { digest, bytes } of attached) {
+        await writeFile(path.join(blobFolder, digestHex(digest)), bytes);
+        size += bytes.length;
+      }
+      const top = layoutFiles(image, tags, attached.at(-1));
       for (const [name, bytes] of Object.entries(top)) {
         await writeFile(path.join(folder, name), bytes);
         size += bytes.length;
@@ -100,9 +106,13 @@ export async function pushImage(image: ExtendedImage, target: PushTarget): Promi
   const blobs = imageBlobs(image, (blob) => ({ ...blob, mountFrom }));
   return pushContent(
     {
-      blobs: [...blobs].sort((a, b) => b.size - a.size),
+      blobs: [...blobs, ...referrerBlobs(image)].sort((a, b) => b.size - a.size),
       manifests: allDocuments(image),
       root: image.root,
+      referrers: image.referrers.map(({ descriptor, manifest }) => ({
+        descriptor,
+        manifest: { ...descriptor, isIndex: false, bytes: manifest },
+      })),
     },
     target,
   );
@@ -130,14 +140,59 @@ function allDocuments({ source, documents, root }: ExtendedImage) {
   return [...used, root];
 }
 
-function layoutFiles(image: ExtendedImage, tags: readonly string[]): Record<string, string> {
+/** What is attached, each once. */
+function referrerBlobs({ referrers }: ExtendedImage): readonly PushBlob[] {
+  const blobs = referrers.flatMap((each) => each.blobs);
+  return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()].map(
+    ({ digest, bytes }) => ({
+      digest,
+      size: bytes.length,
+      async *open() {
+        yield bytes;
+      },
+    }),
+  );
+}
+
+/** All that a layout holds of what is attached; the list of it comes last. */
+function attachedBlobs({ referrers }: ExtendedImage): readonly Blob[] {
+  if (referrers.length === 0) return [];
+  const list = referrersIndex(referrers);
+  return [
+    ...referrers.flatMap(({ blobs, manifest, descriptor: { digest } }) => [
+      ...blobs,
+      { digest, bytes: manifest },
+    ]),
+    { digest: digestOf(list), bytes: list },
+  ];
+}
+
+function layoutFiles(
+  image: ExtendedImage,
+  tags: readonly string[],
+  list: Blob | undefined,
+): Record<string, string> {
   const { mediaType, digest, size } = image.root;
+  const named = (descriptor: object, tag: string) => ({
+    ...descriptor,
+    annotations: { [REF_NAME]: tag },
+  });
   return {
     'oci-layout': JSON.stringify({ imageLayoutVersion: OCI_LAYOUT_VERSION }),
     'index.json': JSON.stringify({
       schemaVersion: 2,
       mediaType: OCI_INDEX,
-      manifests: tags.map((tag) => ({ mediaType, digest, size, annotations: { [REF_NAME]: tag } })),
+      manifests: [
+        ...tags.map((tag) => named({ mediaType, digest, size }, tag)),
+        ...(list
+          ? [
+              named(
+                { mediaType: OCI_INDEX, digest: list.digest, size: list.bytes.length },
+                referrersTag(digest),
+              ),
+            ]
+          : []),
+      ],
     }),
   };
 }

@@ -1,5 +1,5 @@
 import { platformName } from '../model/arch.ts';
-import { readLayout } from '../oci/layout.ts';
+import { imageRoots, readLayout, referrersOf } from '../oci/layout.ts';
 
 export interface PlatformDescription {
   /** `linux/arm64/v8`. */
@@ -14,6 +14,13 @@ export interface PlatformDescription {
   readonly layers: readonly { readonly digest: string; readonly size: number }[];
 }
 
+export interface AttachedDescription {
+  readonly artifactType: string;
+  readonly digest: string;
+  /** Bytes of what is attached. */
+  readonly size: number;
+}
+
 export interface LayoutDescription {
   readonly images: readonly {
     readonly tag: string | undefined;
@@ -21,6 +28,8 @@ export interface LayoutDescription {
     /** The app's own CPU, when uport made the image. */
     readonly guest: string | undefined;
     readonly platforms: readonly PlatformDescription[];
+    /** Artifacts that are attached to it, such as SBOMs. */
+    readonly attached: readonly AttachedDescription[];
   }[];
 }
 
@@ -31,7 +40,7 @@ export async function describeLayout(
 ): Promise<LayoutDescription> {
   const layout = await readLayout(folder, options);
   return {
-    images: layout.roots.map((root) => ({
+    images: imageRoots(layout).map((root) => ({
       tag: root.tag,
       digest: root.descriptor.digest,
       guest: root.images
@@ -44,6 +53,11 @@ export async function describeLayout(
         way: manifest.annotations['dev.uport.way'],
         emulator: manifest.annotations['dev.uport.emulator'],
         layers: manifest.layers.map(({ digest, size }) => ({ digest, size })),
+      })),
+      attached: referrersOf(layout, root.descriptor.digest).map(({ descriptor, manifest }) => ({
+        artifactType: manifest.artifactType ?? manifest.config.mediaType,
+        digest: descriptor.digest,
+        size: manifest.layers.reduce((sum, layer) => sum + layer.size, 0),
       })),
     })),
   };

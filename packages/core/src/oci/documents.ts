@@ -18,6 +18,7 @@ export interface Descriptor {
   readonly size: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly platform?: PlatformView;
+  readonly artifactType?: string;
 }
 
 /** A platform as a document states it; any text. */
@@ -37,6 +38,8 @@ export interface ManifestView {
   readonly layers: readonly Descriptor[];
   readonly annotations: Readonly<Record<string, string>>;
   readonly artifactType?: string;
+  /** What the artifact is attached to. */
+  readonly subject?: Descriptor;
 }
 
 export interface ConfigView {
@@ -109,8 +112,16 @@ export function parseManifest(
   const layers = descriptors(value.layers, `${where} layers`, report);
   const annotations = strings(value.annotations, `${where} annotations`, report);
   const artifactType = text(value.artifactType, `${where} artifactType`, report);
+  const subject =
+    value.subject === undefined ? undefined : descriptor(value.subject, `${where} subject`, report);
   if (!config) return undefined;
-  return { config, layers, annotations, ...(artifactType !== undefined && { artifactType }) };
+  return {
+    config,
+    layers,
+    annotations,
+    ...(artifactType !== undefined && { artifactType }),
+    ...(subject && { subject }),
+  };
 }
 
 export function parseConfig(value: Json, where: string, report: Report): ConfigView | undefined {
@@ -235,8 +246,16 @@ function descriptor(value: unknown, where: string, report: Report): Descriptor |
         ? parsePlatform(value.platform, `${where}.platform`, report)
         : void field(report, `${where}.platform`, 'is not an object');
   const annotations = strings(value.annotations, `${where}.annotations`, report);
+  const artifactType = text(value.artifactType, `${where}.artifactType`, report);
   if (!typed || !digest || !sized) return undefined;
-  return { mediaType, digest, size, annotations, ...(platform && { platform }) };
+  return {
+    mediaType,
+    digest,
+    size,
+    annotations,
+    ...(platform && { platform }),
+    ...(artifactType !== undefined && { artifactType }),
+  };
 }
 
 function digestOf(value: unknown): Digest | undefined {

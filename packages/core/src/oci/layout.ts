@@ -17,6 +17,7 @@ import {
   parseObject,
 } from './documents.ts';
 import { type Report, throwFault } from './fault.ts';
+import { subjectOfTag } from './referrers.ts';
 
 /** One image of one platform, or another artifact (then it has no config). */
 export interface LayoutImage {
@@ -32,6 +33,8 @@ export interface LayoutRoot {
   readonly descriptor: Descriptor;
   /** Its name in the layout: the annotation `org.opencontainers.image.ref.name`. */
   readonly tag?: string;
+  /** It is no image but the list of what is attached to this one. */
+  readonly referrersOf?: Digest;
   /** Itself and those under it, when it is an index. */
   readonly indexes: readonly { readonly descriptor: Descriptor; readonly index: IndexView }[];
   /** In the order of the index. */
@@ -43,6 +46,19 @@ export interface LayoutRoot {
 export interface Layout {
   readonly folder: string;
   readonly roots: readonly LayoutRoot[];
+}
+
+/** What a layout holds besides lists of attached artifacts. */
+export function imageRoots({ roots }: Pick<Layout, 'roots'>): readonly LayoutRoot[] {
+  return roots.filter(({ referrersOf }) => referrersOf === undefined);
+}
+
+/** The artifacts that a layout lists as attached to an image. */
+export function referrersOf(
+  { roots }: Pick<Layout, 'roots'>,
+  subject: Digest,
+): readonly LayoutImage[] {
+  return roots.filter((root) => root.referrersOf === subject).flatMap(({ images }) => images);
 }
 
 export interface ReadLayoutOptions {
@@ -87,7 +103,15 @@ export async function walkLayout(
     const others: Descriptor[] = [];
     await walk(descriptor, 0, indexes, images, others);
     const tag = descriptor.annotations[REF_NAME];
-    roots.push({ descriptor, indexes, images, others, ...(tag !== undefined && { tag }) });
+    const referrersOf = isIndexType(descriptor.mediaType) ? subjectOfTag(tag) : undefined;
+    roots.push({
+      descriptor,
+      indexes,
+      images,
+      others,
+      ...(tag !== undefined && { tag }),
+      ...(referrersOf !== undefined && { referrersOf }),
+    });
   }
   return { folder, roots };
 }

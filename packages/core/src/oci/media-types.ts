@@ -5,6 +5,8 @@ export const OCI_CONFIG = 'application/vnd.oci.image.config.v1+json';
 export const OCI_LAYER_TAR = 'application/vnd.oci.image.layer.v1.tar';
 export const OCI_LAYER_GZIP = 'application/vnd.oci.image.layer.v1.tar+gzip';
 export const OCI_LAYER_ZSTD = 'application/vnd.oci.image.layer.v1.tar+zstd';
+/** The config `{}` of artifacts that are no images. */
+export const OCI_EMPTY = 'application/vnd.oci.empty.v1+json';
 
 /** Layers that a registry need not hold: whoever runs the image fetches them from elsewhere. */
 export function isForeignLayer(mediaType: string): boolean {

@@ -94,7 +94,7 @@ test('each platform of an image just written', async () => {
   const sample = await samplePlan();
   const out = path.join(sample.folder, 'out');
   mkdirSync(out);
-  const options = { compression: 'gzip', tags: ['latest'], archive: false } as const;
+  const options = { compression: 'gzip', tags: ['latest'], archive: false, sbom: true } as const;
   await ociEmitter.emit(sample.plan, options, await sample.context(out));
   for (const architecture of ['amd64', 'arm64', 'riscv64', 'ppc64le', 's390x']) {
     const folder = path.join(sample.folder, architecture);

@@ -27,7 +27,7 @@ import { readTar, type TarMember } from '../tar/tar-reader.ts';
 import { blobPath, openOrdinary, type ReadTally, readPieces } from './blob-file.ts';
 import { layerDecoder } from './decompress.ts';
 import type { Descriptor } from './documents.ts';
-import { blobName, type Layout, type LayoutImage, readLayout } from './layout.ts';
+import { blobName, imageRoots, type Layout, type LayoutImage, readLayout } from './layout.ts';
 
 export interface UnpackOptions {
   /** Which image of the layout; needed when it holds several. */
@@ -104,10 +104,12 @@ export function findImage(
   platform: OciPlatform,
   tag: string | undefined,
 ): LayoutImage {
-  const roots = layout.roots.filter((root) => tag === undefined || root.tag === tag);
+  const roots = imageRoots(layout).filter((root) => tag === undefined || root.tag === tag);
   const different = new Set(roots.map((root) => root.descriptor.digest));
   if (different.size !== 1) {
-    const names = layout.roots.map((root) => root.tag ?? '(none)').join(', ');
+    const names = imageRoots(layout)
+      .map((root) => root.tag ?? '(none)')
+      .join(', ');
     throw new UportError({
       code: 'UPORT_OCI_TAG_MISSING',
       category: 'usage',

@@ -25,7 +25,7 @@ async function emit(compression: Compression): Promise<string> {
   await mkdir(out);
   await ociEmitter.emit(
     sample.plan,
-    { compression, tags: ['latest'], archive: false },
+    { compression, tags: ['latest'], archive: false, sbom: true },
     await sample.context(out),
   );
   return path.join(out, 'oci');
@@ -300,6 +300,8 @@ test('reports all faults at once', async () => {
     'UPORT_OCI_HISTORY',
     'UPORT_OCI_JSON',
     'UPORT_OCI_PLATFORM',
+    // The index is another now than the one that the SBOMs are attached to.
+    'UPORT_OCI_REFERRER',
     'UPORT_OCI_SIZE',
   ]);
 });

@@ -12,7 +12,14 @@ import { blobPath, openOrdinary, type ReadTally, readPieces } from './blob-file.
 import { layerDecoder } from './decompress.ts';
 import type { Descriptor, PlatformView } from './documents.ts';
 import type { Fault, Report } from './fault.ts';
-import { blobName, type Layout, type LayoutImage, type LayoutRoot, walkLayout } from './layout.ts';
+import {
+  blobName,
+  imageRoots,
+  type Layout,
+  type LayoutImage,
+  type LayoutRoot,
+  walkLayout,
+} from './layout.ts';
 import {
   DOCKER_CONFIG,
   DOCKER_INDEX,
@@ -62,6 +69,7 @@ export async function validateLayout(
   };
   const layout = await walkLayout(folder, report, signal);
   checkRoots(layout, report);
+  checkReferrers(layout, report);
   for (const root of layout.roots) {
     checkPlatforms(root, report);
     for (const image of root.images) checkImage(image, report);
@@ -85,6 +93,41 @@ function checkRoots(layout: Layout, report: Report): void {
       report({ code: 'UPORT_OCI_REF_NAME', where, message: 'names several images' });
     }
     seen.add(tag);
+  }
+}
+
+/** What is listed as attached to an image says so itself, and the image is there. */
+function checkReferrers(layout: Layout, report: Report): void {
+  const subjects = new Map(
+    imageRoots(layout)
+      .flatMap(({ indexes, images }) => [...indexes, ...images])
+      .map(({ descriptor }) => [descriptor.digest, descriptor]),
+  );
+  for (const { referrersOf, images, indexes } of layout.roots) {
+    if (referrersOf === undefined) continue;
+    const fault = (digest: Digest, message: string) =>
+      report({ code: 'UPORT_OCI_REFERRER', where: blobName(digest), message });
+    const subject = subjects.get(referrersOf);
+    for (const { descriptor } of indexes.slice(0, 1)) {
+      if (subject) continue;
+      fault(descriptor.digest, `lists what is attached to ${referrersOf}, which is not there`);
+    }
+    for (const { descriptor, manifest } of images) {
+      const { digest, artifactType } = descriptor;
+      const stated = manifest.subject;
+      if (stated?.digest !== referrersOf) {
+        fault(digest, `is listed as attached to ${referrersOf}, but its subject is another`);
+      } else if (
+        subject &&
+        (stated.size !== subject.size || stated.mediaType !== subject.mediaType)
+      ) {
+        fault(digest, 'states another size or type of its subject than this has');
+      }
+      const actual = manifest.artifactType ?? manifest.config.mediaType;
+      if (artifactType !== actual) {
+        fault(digest, `is of artifact type ${actual}, the list says ${artifactType ?? 'none'}`);
+      }
+    }
   }
 }
 

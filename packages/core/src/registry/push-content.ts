@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import { blobPath, openOrdinary } from '../oci/blob-file.ts';
 import type { Descriptor } from '../oci/documents.ts';
-import { type LayoutRoot, readLayout } from '../oci/layout.ts';
+import { imageRoots, type LayoutRoot, readLayout, referrersOf } from '../oci/layout.ts';
 import { registryFault } from './faults.ts';
 
 export interface PushBlob {
@@ -33,6 +33,18 @@ export interface PushManifest {
   readonly bytes: Buffer;
 }
 
+/** An artifact that is attached to the image: its descriptor as a list of referrers has it. */
+export interface PushReferrer {
+  readonly manifest: PushManifest;
+  readonly descriptor: {
+    readonly mediaType: string;
+    readonly digest: Digest;
+    readonly size: number;
+    readonly artifactType: string;
+    readonly annotations: Readonly<Record<string, string>>;
+  };
+}
+
 /** What a push sends, in this order. */
 export interface PushContent {
   /** Each once, the largest first. */
@@ -40,6 +52,8 @@ export interface PushContent {
   /** Images, then indexes, each after those that it names; the last is what the tag will name. */
   readonly manifests: readonly PushManifest[];
   readonly root: PushManifest;
+  /** Attached to the root. Their blobs are among `blobs`. */
+  readonly referrers?: readonly PushReferrer[];
 }
 
 /**
@@ -53,35 +67,54 @@ export async function readPushContent(
   tag: string,
   signal: AbortSignal,
 ): Promise<PushContent> {
-  const { roots } = await readLayout(layout, { signal });
-  const root = choose(roots, tag, layout);
+  const read = await readLayout(layout, { signal });
+  const root = choose(imageRoots(read), tag, layout);
   const blobs = new Map<Digest, PushBlob>();
   const manifests = new Map<Digest, PushManifest>();
-  const add = async (descriptor: Descriptor, isIndex: boolean) => {
+  const load = async (descriptor: Descriptor, isIndex: boolean): Promise<PushManifest> => {
     const { digest, mediaType, size } = descriptor;
-    if (manifests.has(digest)) return;
     const bytes: Uint8Array[] = [];
     const blob = { digest, size, file: blobPath(layout, digest) };
     for await (const chunk of readBlob(blob, signal)) bytes.push(chunk);
-    manifests.set(digest, { digest, mediaType, isIndex, bytes: Buffer.concat(bytes) });
+    return { digest, mediaType, isIndex, bytes: Buffer.concat(bytes) };
   };
-  for (const { descriptor, manifest } of root.images) {
-    for (const { digest, size } of [manifest.config, ...manifest.layers]) {
+  const add = async (descriptor: Descriptor, isIndex: boolean) => {
+    if (manifests.has(descriptor.digest)) return;
+    manifests.set(descriptor.digest, await load(descriptor, isIndex));
+  };
+  const addBlobs = async (descriptors: readonly Descriptor[]) => {
+    for (const { digest, size } of descriptors) {
       const file = blobPath(layout, digest);
       const known = blobs.get(digest);
       if (known && known.size !== size) throw layoutFault(`${digest} has two sizes`, file);
       if (!known) blobs.set(digest, fileBlob(await checkSize({ digest, size, file })));
     }
+  };
+  for (const { descriptor, manifest } of root.images) {
+    await addBlobs([manifest.config, ...manifest.layers]);
     await add(descriptor, false);
   }
   for (const descriptor of root.others) await add(descriptor, false);
   // The layout names an index before those inside it.
   for (const { descriptor } of root.indexes.toReversed()) await add(descriptor, true);
+  const referrers: PushReferrer[] = [];
+  for (const { descriptor, manifest } of referrersOf(read, root.descriptor.digest)) {
+    if (manifest.subject?.digest !== root.descriptor.digest) continue;
+    await addBlobs([manifest.config, ...manifest.layers]);
+    const { mediaType, digest, size } = descriptor;
+    const { annotations } = manifest;
+    const artifactType = manifest.artifactType ?? manifest.config.mediaType;
+    referrers.push({
+      manifest: await load(descriptor, false),
+      descriptor: { mediaType, digest, size, artifactType, annotations },
+    });
+  }
   const ordered = [...manifests.values()];
   return {
     blobs: [...blobs.values()].sort((a, b) => b.size - a.size),
     manifests: ordered,
     root: ordered.at(-1) as PushManifest,
+    referrers,
   };
 }
 

@@ -107,6 +107,7 @@ describe.skipIf(missing.length > 0)(`a registry without logins${reason}`, () => 
       mountedBlobs: 0,
       existingBlobs: 0,
       manifests: 6,
+      referrers: 0,
     });
     expect(used).toBe(name);
     expect(uploads(proxy.seen)).toHaveLength(11);

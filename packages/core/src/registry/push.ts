@@ -1,9 +1,11 @@
 import type { Digest } from '../model/digest.ts';
 import type { Progress, ProgressTask } from '../model/progress.ts';
+import { referrersTag } from '../oci/referrers.ts';
 import { type BlobTransfer, checkDigest, fetchTransfer, mountBlob } from './blob-transfer.ts';
 import { createClient, type RegistryClient } from './client.ts';
 import { findCredentials } from './credentials.ts';
 import { registryFault } from './faults.ts';
+import type { HttpAnswer } from './http.ts';
 import { imageBuilderTransfer } from './image-builder-transfer.ts';
 import {
   type PushBlob,
@@ -12,6 +14,7 @@ import {
   readPushContent,
 } from './push-content.ts';
 import { type ImageReference, isRepositoryName, parseReference } from './reference.ts';
+import { listReferrers } from './referrers.ts';
 import { withRetries } from './retry.ts';
 
 export interface PushTarget {
@@ -46,6 +49,8 @@ export interface PushResult {
   readonly mountedBlobs: number;
   readonly existingBlobs: number;
   readonly manifests: number;
+  /** Artifacts attached to the image. */
+  readonly referrers: number;
 }
 
 /** More connections at once do not help and meet rate limits. */
@@ -112,10 +117,13 @@ async function send(
     // What an index names must be there before it: images, then indexes of indexes in their order.
     const others = content.manifests.filter((manifest) => manifest !== content.root);
     const images = others.filter((manifest) => !manifest.isIndex);
-    await forEach(images, failed, (manifest) => putManifest(client, manifest, manifest.digest));
+    await forEach(images, failed, async (manifest) => {
+      await putManifest(client, manifest, manifest.digest);
+    });
     for (const index of others.filter((manifest) => manifest.isIndex)) {
       await putManifest(client, index, index.digest);
     }
+    await pushReferrers(client, content);
     await putManifest(client, content.root, reference.tag);
   } finally {
     task.done();
@@ -125,7 +133,26 @@ async function send(
     digest: content.root.digest,
     ...counts,
     manifests: content.manifests.length,
+    referrers: content.referrers?.length ?? 0,
   };
+}
+
+/**
+ * A registry that lists referrers itself says so in its answer (distribution-spec 1.1, "Pushing
+ * Manifests with Subject"); for others the client keeps the list.
+ */
+async function pushReferrers(
+  client: RegistryClient,
+  { root, referrers = [] }: PushContent,
+): Promise<void> {
+  const unlisted = [];
+  for (const { manifest, descriptor } of referrers) {
+    const answer = await putManifest(client, manifest, manifest.digest);
+    if (answer.headers.get('oci-subject') !== root.digest) unlisted.push(descriptor);
+  }
+  if (unlisted.length === 0) return;
+  const index = await listReferrers(client, root.digest, unlisted);
+  if (index) await putManifest(client, index, referrersTag(root.digest));
 }
 
 function readMountFrom(names: readonly string[], reference: ImageReference): readonly string[] {
@@ -198,11 +225,12 @@ async function pushBlob(
   return 'uploadedBlobs';
 }
 
+/** @returns the registry's answer */
 async function putManifest(
   client: RegistryClient,
   manifest: PushManifest,
   name: string,
-): Promise<void> {
+): Promise<HttpAnswer> {
   const url = `/v2/${client.reference.repository}/manifests/${name}`;
   const doing = `pushing manifest ${manifest.digest}`;
   const answer = await client.send({
@@ -215,7 +243,7 @@ async function putManifest(
   });
   if (answer.headers.has('docker-content-digest')) {
     checkDigest(answer, manifest.digest);
-    return;
+    return answer;
   }
   const stored = await client.send({
     method: 'GET',
@@ -225,7 +253,7 @@ async function putManifest(
     doing,
     largestAnswer: LARGEST_MANIFEST,
   });
-  if (manifest.bytes.equals(stored.body)) return;
+  if (manifest.bytes.equals(stored.body)) return answer;
   throw registryFault(
     'UPORT_REGISTRY_DIGEST',
     `${answer.url.host} gives other bytes back for manifest ${manifest.digest}`,

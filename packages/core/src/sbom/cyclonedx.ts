@@ -5,7 +5,7 @@ import { type Component, type Inventory, uuidOf } from './inventory.ts';
 
 /** A document of fixed bytes for an inventory. */
 export function cycloneDxDocument(inventory: Inventory): Buffer {
-  const { app, components, files, created, guest } = inventory;
+  const { app, components, files, created, description } = inventory;
   const body = {
     metadata: {
       timestamp: created,
@@ -14,7 +14,7 @@ export function cycloneDxDocument(inventory: Inventory): Buffer {
         type: 'application',
         'bom-ref': 'app',
         name: app,
-        description: `a program for ${guest}`,
+        description,
         components: files.map(({ name, digest }) => ({
           type: 'file',
           name,
@@ -26,14 +26,18 @@ export function cycloneDxDocument(inventory: Inventory): Buffer {
     dependencies: [
       {
         ref: 'app',
-        dependsOn: components.filter(({ within }) => within === undefined).map(({ id }) => id),
+        dependsOn: components
+          .filter(({ linkedInto }) => linkedInto === undefined)
+          .map(({ id }) => id),
       },
       ...components
-        .filter(({ kind }) => kind === 'launcher')
         .map(({ id }) => ({
           ref: id,
-          dependsOn: components.filter(({ kind }) => kind === 'library').map((each) => each.id),
-        })),
+          dependsOn: components
+            .filter(({ linkedInto }) => linkedInto?.includes(id))
+            .map((each) => each.id),
+        }))
+        .filter(({ dependsOn }) => dependsOn.length > 0),
     ],
   };
   const digest = sha256Digest(createHash('sha256').update(JSON.stringify(body)).digest('hex'));

@@ -1,8 +1,10 @@
 // What travels in an artifact, as both SBOM formats tell it. Pure: from a plan.
+
+import type { ImagePlan } from '../image/image-plan.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { type Digest, digestHex } from '../model/digest.ts';
 import type { BytePath } from '../model/payload-tree.ts';
-import type { PinnedEmulator, Plan } from '../plan/plan.ts';
+import type { PinnedEmulator, PinnedFile, Plan, SourcePackage } from '../plan/plan.ts';
 
 /** A part of an artifact that has a version and a maker. */
 export interface Component {
@@ -20,8 +22,8 @@ export interface Component {
   readonly digest: Digest | undefined;
   readonly digestOf: 'file' | 'package';
   readonly description: string;
-  /** What it is part of, by id; undefined for parts of the artifact itself. */
-  readonly within?: string;
+  /** The components that it is part of, by id; undefined for parts of the artifact itself. */
+  readonly linkedInto?: readonly string[];
 }
 
 /** A file of the app. */
@@ -34,7 +36,8 @@ export interface InventoryFile {
 
 export interface Inventory {
   readonly app: string;
-  readonly guest: string;
+  /** What the app is, in a few words. */
+  readonly description: string;
   /** Names the plan: the same for the same contents. */
   readonly components: readonly Component[];
   readonly files: readonly InventoryFile[];
@@ -50,11 +53,80 @@ const LAUNCHER_PARTS = [
 
 /** What a plan puts into its artifacts. */
 export function inventoryOf(plan: Plan): Inventory {
-  const components = new Map<string, Component>();
-  const add = (component: Component): void => {
-    if (!components.has(component.id)) components.set(component.id, component);
+  const packages = (plan.packages ?? []).map(
+    (each): Component => ({
+      id: idOf('debian', each.name, each.architecture),
+      kind: 'package',
+      name: each.name,
+      version: each.version,
+      license: undefined,
+      supplier: 'Debian',
+      purl: debianPurl(each.name, each.version, each.architecture, each),
+      digest: each.digest,
+      digestOf: 'package',
+      description: `Debian package, from ${each.suite}`,
+    }),
+  );
+  return {
+    app: plan.app.name,
+    description: `a program for ${plan.app.guest}`,
+    components: sortedComponents([...hostComponents(plan.hosts), ...packages]),
+    files: plan.payload.entries.flatMap((entry) =>
+      entry.type === 'file'
+        ? [
+            {
+              path: entry.path,
+              name: displayBytes(entry.path),
+              size: entry.size,
+              digest: entry.digest,
+            },
+          ]
+        : [],
+    ),
+    created: timeOf(plan),
   };
-  for (const host of plan.hosts) {
+}
+
+/** What was put into an existing image: its own layers are not read, so they are not told of. */
+export function imageInventory(plan: ImagePlan): Inventory {
+  return {
+    app: plan.name,
+    description: `what uport added to the image ${plan.source.digest}`,
+    components: sortedComponents(hostComponents(plan.added.map(({ host }) => host))),
+    files: [],
+    created: timeOf(plan),
+  };
+}
+
+function timeOf({ sourceDateEpoch }: { readonly sourceDateEpoch: number }): string {
+  return new Date(sourceDateEpoch * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+/** Each once, by id. */
+function sortedComponents(all: readonly Component[]): readonly Component[] {
+  const byId = new Map<string, Component>();
+  for (const component of all) {
+    const known = byId.get(component.id);
+    const linkedInto = [...(known?.linkedInto ?? []), ...(component.linkedInto ?? [])];
+    byId.set(component.id, {
+      ...(known ?? component),
+      ...(linkedInto.length > 0 && { linkedInto: [...new Set(linkedInto)].sort() }),
+    });
+  }
+  return [...byId.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** A host as far as it brings something of its own. */
+interface EquippedHost {
+  readonly host: string;
+  readonly launcher?: PinnedFile;
+  readonly emulator?: PinnedEmulator;
+}
+
+function hostComponents(hosts: readonly EquippedHost[]): readonly Component[] {
+  const components: Component[] = [];
+  const add = (component: Component): void => void components.push(component);
+  for (const host of hosts) {
     if (host.launcher) {
       const id = `launcher-${host.host}`;
       add({
@@ -78,46 +150,35 @@ export function inventoryOf(plan: Plan): Inventory {
           digest: undefined,
           digestOf: 'file',
           description: 'linked into the launchers',
-          within: id,
+          linkedInto: [id],
         });
       }
     }
-    if ('emulator' in host) add(emulatorComponent(host.emulator));
+    if (host.emulator) {
+      const emulator = emulatorComponent(host.emulator);
+      add(emulator);
+      for (const source of host.emulator.builtUsing ?? []) add(linkedSource(source, emulator));
+    }
   }
-  for (const each of plan.packages ?? []) {
-    add({
-      id: idOf('debian', each.name, each.architecture),
-      kind: 'package',
-      name: each.name,
-      version: each.version,
-      license: undefined,
-      supplier: 'Debian',
-      purl: debianPurl(each.name, each.version, each.architecture, each),
-      digest: each.digest,
-      digestOf: 'package',
-      description: `Debian package, from ${each.suite}`,
-    });
-  }
-  return {
-    app: plan.app.name,
-    guest: plan.app.guest,
-    components: [...components.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
-    files: plan.payload.entries.flatMap((entry) =>
-      entry.type === 'file'
-        ? [
-            {
-              path: entry.path,
-              name: displayBytes(entry.path),
-              size: entry.size,
-              digest: entry.digest,
-            },
-          ]
-        : [],
-    ),
-    created: new Date(plan.sourceDateEpoch * 1000).toISOString().replace('.000Z', 'Z'),
-  };
+  return components;
 }
 
+/** A library that is linked into an emulator: Debian tells its source package. */
+function linkedSource({ name, version }: SourcePackage, { id }: Component): Component {
+  return {
+    id: idOf('source', name, version),
+    kind: 'library',
+    name,
+    version,
+    license: undefined,
+    supplier: 'Debian',
+    purl: `pkg:deb/debian/${encode(name)}@${encode(version)}?arch=source`,
+    digest: undefined,
+    digestOf: 'file',
+    description: 'linked into emulators',
+    linkedInto: [id],
+  };
+}
 function emulatorComponent(emulator: PinnedEmulator): Component {
   const { origin, kind, guest, host, version, digest } = emulator;
   const common = {

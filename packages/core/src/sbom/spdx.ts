@@ -7,7 +7,7 @@ const NONE = 'NOASSERTION';
 
 /** A document of fixed bytes for an inventory. */
 export function spdxDocument(inventory: Inventory): Buffer {
-  const { app, components, files, created, guest } = inventory;
+  const { app, components, files, created, description } = inventory;
   const root = 'SPDXRef-app';
   const body = {
     packages: [
@@ -21,7 +21,7 @@ export function spdxDocument(inventory: Inventory): Buffer {
         licenseDeclared: NONE,
         copyrightText: NONE,
         primaryPackagePurpose: 'APPLICATION',
-        comment: `a program for ${guest}`,
+        comment: description,
       },
       ...components.map(packageOf),
     ],
@@ -34,10 +34,10 @@ export function spdxDocument(inventory: Inventory): Buffer {
     })),
     relationships: [
       relationship('SPDXRef-DOCUMENT', 'DESCRIBES', root),
-      ...components.map((each) =>
-        each.within === undefined
-          ? relationship(root, 'CONTAINS', refOf(each))
-          : relationship(refOf({ id: each.within }), 'STATIC_LINK', refOf(each)),
+      ...components.flatMap((each) =>
+        each.linkedInto === undefined
+          ? [relationship(root, 'CONTAINS', refOf(each))]
+          : each.linkedInto.map((id) => relationship(refOf({ id }), 'STATIC_LINK', refOf(each))),
       ),
       ...files.map((_, index) => relationship(root, 'CONTAINS', fileId(index))),
     ],

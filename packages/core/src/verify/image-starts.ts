@@ -6,7 +6,7 @@ import { parseManifest } from '@uport/launcher';
 import { folderEntries } from '../kernels/folder-entries.ts';
 import { ARCHES, type Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
-import { readLayout } from '../oci/layout.ts';
+import { imageRoots, readLayout } from '../oci/layout.ts';
 import { unpackPlatform } from '../oci/unpack.ts';
 import { locateInRoot } from '../rootfs/root-paths.ts';
 import { enterRoot, findUnshare, imageEnvironment } from '../run/enter-root.ts';
@@ -28,8 +28,7 @@ const INSIDE = '.uport-verify';
 /** The platforms of the image in a layout. @throws UportError UPORT_OCI_* */
 export async function imageStarts(layout: string, options: ImageStartOptions): Promise<HostStarts> {
   const { signal, tag } = options;
-  const { roots } = await readLayout(layout, { signal });
-  const images = roots
+  const images = imageRoots(await readLayout(layout, { signal }))
     .filter((root) => tag === undefined || root.tag === tag)
     .flatMap((root) => root.images);
   const starts: HostStart[] = [];

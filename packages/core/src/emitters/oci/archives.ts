@@ -1,6 +1,6 @@
 // The layout as one file: oci-archive for skopeo and podman, docker-archive for `docker load`.
 import path from 'node:path';
-import { digestHex } from '../../model/digest.ts';
+import { type Digest, digestHex } from '../../model/digest.ts';
 import { uncompressed } from '../../oci/compress.ts';
 import { type Layer, writeLayer } from '../../oci/layer-writer.ts';
 import { REF_NAME } from '../../oci/layout.ts';
@@ -25,8 +25,10 @@ export async function writeOciArchive(file: string, inputs: ArchiveInputs): Prom
   const index = layoutIndex(
     layout.index,
     options.tags.map((tag) => ({ [REF_NAME]: tag })),
+    layout.referrers?.index,
   );
-  return writeArchive(file, inputs, [
+  const blobs = new Map([...layout.blobs, ...(layout.referrers?.blobs ?? [])]);
+  return writeArchive(file, inputs, blobs, [
     document('oci-layout', layoutMarker()),
     document('index.json', index),
   ]);
@@ -46,13 +48,14 @@ export async function writeDockerArchive(file: string, inputs: ArchiveInputs): P
       [REF_NAME]: tag,
       'io.containerd.image.name': `docker.io/library/${name}:${tag}`,
     })),
+    undefined,
   );
   const manifest = layout.images.map(({ host, config, layers }) => ({
     Config: blobEntry(digestHex(config.digest)),
     RepoTags: options.tags.map((tag) => `${name}:${archTag(tag, host.host)}`),
     Layers: layers.map((layer) => blobEntry(digestHex(layer.digest))),
   }));
-  return writeArchive(file, inputs, [
+  return writeArchive(file, inputs, layout.blobs, [
     document('manifest.json', json(manifest)),
     document('oci-layout', layoutMarker()),
     document('index.json', index),
@@ -82,9 +85,10 @@ function document(name: string, bytes: Buffer): TarEntry {
 async function writeArchive(
   file: string,
   { folder, layout, plan, context }: ArchiveInputs,
+  written: ReadonlyMap<Digest, number>,
   documents: readonly TarEntry[],
 ): Promise<Layer> {
-  const blobs = [...layout.blobs].sort(([a], [b]) => (a < b ? -1 : 1));
+  const blobs = [...written].sort(([a], [b]) => (a < b ? -1 : 1));
   const entries: TarEntry[] = [
     ...documents,
     { type: 'directory', path: 'blobs', mode: 0o755 },

@@ -17,7 +17,7 @@ import { validateLayout } from '../../oci/validate.ts';
 import { repositoryName } from './archives.ts';
 import { type OciOptions, ociEmitter } from './index.ts';
 
-const OPTIONS: OciOptions = { compression: 'gzip', tags: ['latest'], archive: false };
+const OPTIONS: OciOptions = { compression: 'gzip', tags: ['latest'], archive: false, sbom: true };
 
 // biome-ignore lint/suspicious/noExplicitAny: JSON documents, looked at by path.
 type Any = any;
@@ -57,6 +57,10 @@ test('five platforms share one guest layer', async () => {
   expect(top.manifests.map((each: Any) => [each.digest, each.annotations])).toEqual([
     [digest, { 'org.opencontainers.image.ref.name': 'latest' }],
     [digest, { 'org.opencontainers.image.ref.name': '1.0' }],
+    [
+      expect.any(String),
+      { 'org.opencontainers.image.ref.name': digest.replace('sha256:', 'sha256-') },
+    ],
   ]);
   expect(index.manifests.map((each: Any) => each.platform)).toEqual([
     { architecture: 'amd64', os: 'linux' },

@@ -1,10 +1,11 @@
 // The JSON documents of an image (image-spec 1.1), from a plan. Keys come in one fixed order.
 import { UportError } from '@uport/errors';
 import { type OciPlatform, parseArch } from '../../model/arch.ts';
-import type { Digest } from '../../model/digest.ts';
 import { LAUNCHER_PATH } from '../../oci/launcher-layer.ts';
 import type { Layer } from '../../oci/layer-writer.ts';
+import { REF_NAME } from '../../oci/layout.ts';
 import { OCI_CONFIG, OCI_INDEX, OCI_MANIFEST } from '../../oci/media-types.ts';
+import { type BlobDescriptor, referrersTag } from '../../oci/referrers.ts';
 import { nativeImageEnvironment } from '../../plan/guest-settings.ts';
 import type { HostPlan, ImageSettings, Plan } from '../../plan/plan.ts';
 import { isLaunched } from './layers.ts';
@@ -12,12 +13,6 @@ import { isLaunched } from './layers.ts';
 /** A layer with the line of history that tells where it came from. */
 export interface ImageLayer extends Layer {
   readonly createdBy: string;
-}
-
-export interface BlobDescriptor {
-  readonly mediaType: string;
-  readonly digest: Digest;
-  readonly size: number;
 }
 
 /** @throws UportError UPORT_OCI_NO_PLATFORM */
@@ -105,20 +100,25 @@ export function imageIndex(
   });
 }
 
-/** A layout's `index.json`: the multi-arch index under each of its tags. */
+/** A layout's `index.json`: the multi-arch index under each of its tags, and the list of its referrers. */
 export function layoutIndex(
   index: BlobDescriptor,
   annotations: readonly Readonly<Record<string, string>>[],
+  referrers: BlobDescriptor | undefined,
 ): Buffer {
+  const named = ({ digest, size }: BlobDescriptor, names: Readonly<Record<string, string>>) => ({
+    mediaType: OCI_INDEX,
+    digest,
+    size,
+    annotations: sorted(names),
+  });
   return json({
     schemaVersion: 2,
     mediaType: OCI_INDEX,
-    manifests: annotations.map((each) => ({
-      mediaType: OCI_INDEX,
-      digest: index.digest,
-      size: index.size,
-      annotations: sorted(each),
-    })),
+    manifests: [
+      ...annotations.map((each) => named(index, each)),
+      ...(referrers ? [named(referrers, { [REF_NAME]: referrersTag(index.digest) })] : []),
+    ],
   });
 }
 

@@ -9,10 +9,12 @@ import { fetchCached, keepCached, layerKey } from '../../oci/layer-cache.ts';
 import { type Layer, writeLayer } from '../../oci/layer-writer.ts';
 import { REF_NAME } from '../../oci/layout.ts';
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYOUT_VERSION, OCI_MANIFEST } from '../../oci/media-types.ts';
+import { type BlobDescriptor, referrersIndex } from '../../oci/referrers.ts';
 import type { HostPlan, Plan } from '../../plan/plan.ts';
+import { sbomReferrers } from '../../sbom/attachments.ts';
+import { inventoryOf } from '../../sbom/inventory.ts';
 import type { EmitContext } from '../emitter.ts';
 import {
-  type BlobDescriptor,
   type ImageLayer,
   imageConfig,
   imageIndex,
@@ -35,8 +37,13 @@ export interface WrittenLayout {
   /** The multi-arch index. */
   readonly index: BlobDescriptor;
   readonly images: readonly WrittenImage[];
-  /** Every blob with its size. */
+  /** Every blob of the image with its size. */
   readonly blobs: ReadonlyMap<Digest, number>;
+  /** The list of what is attached to the image, and the blobs of that. */
+  readonly referrers?: {
+    readonly index: BlobDescriptor;
+    readonly blobs: ReadonlyMap<Digest, number>;
+  };
   /** Bytes of all files. */
   readonly size: number;
 }
@@ -52,10 +59,14 @@ export async function writeLayout(
   const blobs = new Map<Digest, number>();
   const place = (digest: Digest): string => path.join(blobFolder, digestHex(digest));
 
-  const putJson = async (mediaType: string, bytes: Buffer): Promise<BlobDescriptor> => {
+  const putJson = async (
+    mediaType: string,
+    bytes: Buffer,
+    among = blobs,
+  ): Promise<BlobDescriptor> => {
     const digest = sha256Digest(createHash('sha256').update(bytes).digest('hex'));
     await writeFile(place(digest), bytes);
-    blobs.set(digest, bytes.length);
+    among.set(digest, bytes.length);
     return { mediaType, digest, size: bytes.length };
   };
   const putLayer = async (layer: LayerPlan, cached: boolean): Promise<ImageLayer> => {
@@ -84,11 +95,21 @@ export async function writeLayout(
     images.push({ host, config, manifest, layers });
   }
   const index = await putJson(OCI_INDEX, imageIndex(plan, images));
+  const attached = new Map<Digest, number>();
+  const list = options.sbom ? sbomReferrers(inventoryOf(plan), index) : [];
+  for (const { manifest, blobs } of list) {
+    for (const bytes of [...blobs.map((blob) => blob.bytes), manifest]) {
+      await putJson(OCI_MANIFEST, bytes, attached);
+    }
+  }
+  const referrers =
+    list.length > 0 ? await putJson(OCI_INDEX, referrersIndex(list), attached) : undefined;
   const top = {
     'oci-layout': layoutMarker(),
     'index.json': layoutIndex(
       index,
       options.tags.map((tag) => ({ [REF_NAME]: tag })),
+      referrers,
     ),
   };
   let size = 0;
@@ -96,8 +117,14 @@ export async function writeLayout(
     await writeFile(path.join(folder, name), bytes);
     size += bytes.length;
   }
-  for (const each of blobs.values()) size += each;
-  return { index, images, blobs, size };
+  for (const each of [...blobs.values(), ...attached.values()]) size += each;
+  return {
+    index,
+    images,
+    blobs,
+    ...(referrers && { referrers: { index: referrers, blobs: attached } }),
+    size,
+  };
 }
 
 export function layoutMarker(): Buffer {

@@ -8,6 +8,8 @@ export interface OciOptions {
   readonly level?: number;
   /** Names of the image inside the layout. */
   readonly tags: readonly string[];
+  /** Attach SBOMs (SPDX and CycloneDX) to the image, as its referrers. */
+  readonly sbom: boolean;
   /** Also write `oci-archive.tar` and `docker-archive.tar`. */
   readonly archive: boolean;
 }
@@ -16,6 +18,7 @@ export const DEFAULT_OCI_OPTIONS: OciOptions = Object.freeze({
   compression: 'gzip',
   tags: Object.freeze(['latest']),
   archive: false,
+  sbom: true,
 });
 
 /** @throws UportError UPORT_OCI_TAG_INVALID, UPORT_OCI_LEVEL_INVALID */
