@@ -1,5 +1,5 @@
 import { Command } from '@oclif/core';
-import { EXIT_STATUS, type Progress, systemError, UportError } from '@uport/core';
+import { EXIT_STATUS, type Progress, systemError, UportError } from '@uport/core/model';
 import { createProgress } from './progress-bar.ts';
 
 /** What every command shares: errors as people and programs read them, interruption, progress. */

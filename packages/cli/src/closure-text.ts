@@ -1,5 +1,5 @@
-import type { Closure, ClosureObject } from '@uport/core';
-import { displayBytes } from '@uport/core';
+import type { Closure, ClosureObject } from '@uport/core/closure';
+import { displayBytes } from '@uport/core/model';
 
 const shown = (object: ClosureObject): string => displayBytes(object.root + object.path);
 

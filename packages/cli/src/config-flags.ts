@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
-import { UportError } from '@uport/core';
 import type { LoadedConfig } from '@uport/core/config';
+import { UportError } from '@uport/core/model';
 
 const GROUP = 'CONFIGURATION';
 

@@ -1,4 +1,4 @@
-import { EXIT_STATUS } from '@uport/core';
+import { EXIT_STATUS } from '@uport/core/model';
 import { main } from './main.ts';
 
 /** The reference tools' arguments. A last one with dots may be repeated. */

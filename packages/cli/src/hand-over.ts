@@ -1,4 +1,5 @@
-import { type RunCommand, UportError } from '@uport/core';
+import { UportError } from '@uport/core/model';
+import type { RunCommand } from '@uport/core/run';
 
 /** Becomes another program: terminal, signals and exit status are its own. */
 export function handOver(command: RunCommand): never {

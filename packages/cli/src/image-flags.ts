@@ -1,5 +1,5 @@
 import { Flags, type Interfaces } from '@oclif/core';
-import { type Arch, parseArch } from '@uport/core';
+import { type Arch, parseArch } from '@uport/core/model';
 import { usage } from './pairs.ts';
 
 const fromPlatform = Flags.custom<Arch>({

@@ -1,5 +1,5 @@
 import { Errors, run } from '@oclif/core';
-import { EXIT_STATUS } from '@uport/core';
+import { EXIT_STATUS } from '@uport/core/model';
 
 /** Runs the command line. Commands report their own errors; what is left is a command that does not exist. */
 export async function main(url: string, argv = process.argv.slice(2)): Promise<void> {

@@ -1,4 +1,4 @@
-import { UportError } from '@uport/core';
+import { UportError } from '@uport/core/model';
 
 export function usage(message: string, hint: string): UportError {
   return new UportError({ code: 'UPORT_USAGE', category: 'usage', message, hint });

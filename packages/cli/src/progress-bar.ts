@@ -1,5 +1,5 @@
-import type { Progress, ProgressTask } from '@uport/core';
-import { silentProgress } from '@uport/core';
+import type { Progress, ProgressTask } from '@uport/core/model';
+import { silentProgress } from '@uport/core/model';
 
 const WIDTH = 28;
 const REDRAW_MS = 100;

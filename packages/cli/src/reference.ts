@@ -1,4 +1,4 @@
-import { EXIT_STATUS } from '@uport/core';
+import { EXIT_STATUS } from '@uport/core/model';
 
 interface FlagData {
   readonly name: string;

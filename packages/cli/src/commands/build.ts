@@ -28,19 +28,14 @@ import { describePush } from '../describe-push.ts';
 import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
 
 import { guestFlags, guestOptions } from '../guest-flags.ts';
+import { hostFlag } from '../host-flag.ts';
 import { imageConfigFlags, imageSettings, words } from '../image-config-flags.ts';
 import { imageFlags, refuseImageFlags, shimRequest } from '../image-flags.ts';
 import { librariesOf, libraryFlags } from '../library-flags.ts';
 import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
 import { pairOf, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
-import {
-  emulatorsFlag,
-  hostFlag,
-  preparationFlag,
-  providersOf,
-  pushFlags,
-} from '../shared-flags.ts';
+import { emulatorsFlag, preparationFlag, providersOf, pushFlags } from '../shared-flags.ts';
 
 const NOT_FOR_ROOTS = [
   'config',

@@ -1,5 +1,6 @@
 import { Args, Flags } from '@oclif/core';
-import { type Closure, closureOfFile, displayBytes, EXIT_STATUS } from '@uport/core';
+import { type Closure, closureOfFile } from '@uport/core/closure';
+import { displayBytes, EXIT_STATUS } from '@uport/core/model';
 import { BaseCommand } from '../base-command.ts';
 import { closureFaults, closureList, closureTree, runtimeLoadLines } from '../closure-text.ts';
 

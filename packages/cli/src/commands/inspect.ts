@@ -1,14 +1,13 @@
 import { Args } from '@oclif/core';
 import {
-  archOfElf,
   artifactKind,
   describeFatElf,
   describeLayout,
   describeMachine,
   describeUniversal,
   inspectElf,
-  platformName,
-} from '@uport/core';
+} from '@uport/core/inspect';
+import { archOfElf, platformName } from '@uport/core/model';
 import { BaseCommand } from '../base-command.ts';
 import { humanSize } from '../progress-bar.ts';
 

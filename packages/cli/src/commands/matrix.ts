@@ -6,9 +6,9 @@ import {
   LAUNCHER_HOSTS,
   parseArch,
   platformName,
-} from '@uport/core';
+} from '@uport/core/model';
 import { BaseCommand } from '../base-command.ts';
-import { hostFlag } from '../shared-flags.ts';
+import { hostFlag } from '../host-flag.ts';
 
 export default class Matrix extends BaseCommand {
   static override summary = 'Show which CPUs run which programs, and how.';

@@ -1,14 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
-import {
-  type Arch,
-  parseArch,
-  planRun,
-  planRunLayout,
-  Store,
-  systemError,
-  UportError,
-} from '@uport/core';
+import { type Arch, parseArch, systemError, UportError } from '@uport/core/model';
+import { planRun, planRunLayout } from '@uport/core/run';
+import { Store } from '@uport/core/store';
 import { BaseCommand } from '../base-command.ts';
 import { handOver, inheritedEnvironment } from '../hand-over.ts';
 import { usage } from '../pairs.ts';

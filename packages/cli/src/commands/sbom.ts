@@ -1,5 +1,5 @@
 import { Args, Flags } from '@oclif/core';
-import { readPlan, SBOM_FORMATS, sbomOf } from '@uport/core';
+import { readPlan, SBOM_FORMATS, sbomOf } from '@uport/core/sbom';
 import { BaseCommand } from '../base-command.ts';
 
 export default class Sbom extends BaseCommand {

@@ -1,5 +1,6 @@
 import { Args } from '@oclif/core';
-import { EXIT_STATUS, validateArtifact } from '@uport/core';
+import { EXIT_STATUS } from '@uport/core/model';
+import { validateArtifact } from '@uport/core/validate';
 import { BaseCommand } from '../base-command.ts';
 
 export default class Validate extends BaseCommand {

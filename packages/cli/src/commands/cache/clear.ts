@@ -1,4 +1,4 @@
-import { clearStore, Store } from '@uport/core';
+import { clearStore, Store } from '@uport/core/store';
 import { BaseCommand } from '../../base-command.ts';
 import { humanSize } from '../../progress-bar.ts';
 

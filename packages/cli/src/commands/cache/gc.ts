@@ -1,5 +1,5 @@
 import { Flags } from '@oclif/core';
-import { collectStore, Store } from '@uport/core';
+import { collectStore, Store } from '@uport/core/store';
 import { BaseCommand } from '../../base-command.ts';
 import { humanSize } from '../../progress-bar.ts';
 

@@ -1,4 +1,4 @@
-import { fatElfFiles } from '@uport/core';
+import { fatElfFiles } from '@uport/core/fatelf';
 import { BaseCommand } from '../../base-command.ts';
 import { fatElfArg } from '../../fatelf-args.ts';
 

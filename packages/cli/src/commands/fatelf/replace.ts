@@ -1,5 +1,5 @@
 import { Args } from '@oclif/core';
-import { fatElfFiles } from '@uport/core';
+import { fatElfFiles } from '@uport/core/fatelf';
 import { BaseCommand } from '../../base-command.ts';
 import { fatElfArg, outArg } from '../../fatelf-args.ts';
 

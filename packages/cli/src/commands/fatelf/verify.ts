@@ -1,4 +1,5 @@
-import { EXIT_STATUS, fatElfFiles } from '@uport/core';
+import { fatElfFiles } from '@uport/core/fatelf';
+import { EXIT_STATUS } from '@uport/core/model';
 import { BaseCommand } from '../../base-command.ts';
 import { fatElfArg, targetArg } from '../../fatelf-args.ts';
 

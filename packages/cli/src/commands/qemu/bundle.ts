@@ -1,8 +1,9 @@
 import { Flags } from '@oclif/core';
 import { type Arch, bundleQemu, parseArch } from '@uport/core';
 import { BaseCommand } from '../../base-command.ts';
+import { hostFlag } from '../../host-flag.ts';
 import { humanSize } from '../../progress-bar.ts';
-import { emulatorsFlag, hostFlag, preparationFlag, providersOf } from '../../shared-flags.ts';
+import { emulatorsFlag, preparationFlag, providersOf } from '../../shared-flags.ts';
 
 export default class QemuBundle extends BaseCommand {
   static override summary = "Make one file that runs a guest CPU's programs on every host.";

@@ -1,0 +1,2 @@
+// Entry point: FatELF files.
+export * as fatElfFiles from '@uport/fatelf/files';
