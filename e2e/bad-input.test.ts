@@ -49,6 +49,20 @@ describe('what the user asks for can not be had', () => {
     expect(await readdir(folder)).toEqual(['app']);
   });
 
+  test('flags of an emitter that is not asked for', async () => {
+    const given = [
+      ['--emit', 'oci', '--per-host'],
+      ['--emit', 'universal', '--tag', 'latest'],
+      ['--emit', 'oci,fatelf', '--license', 'unfree'],
+    ];
+    for (const flags of given) {
+      const finished = await build([NQUEENS, ...flags, ...offlineFlags()]);
+      expect([flags, outcome(finished)]).toEqual([flags, { status: 2, error: 'UPORT_USAGE' }]);
+      expect(finished.stderr).toContain(flags[2] as string);
+    }
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   test('a CPU that nobody knows', async () => {
     const finished = await build([NQUEENS, '--host', 'z80']);
     expect(outcome(finished)).toEqual({ status: 2, error: 'UPORT_ARCH_UNKNOWN' });

@@ -11,7 +11,7 @@ import { checkCarried } from './emitters/carried.ts';
 import type { Artifact, EmitRequest } from './emitters/emitter.ts';
 import { findLaunchers } from './find-launchers.ts';
 import { type LibrarySource, takeLibraries } from './libraries/take-libraries.ts';
-import { makeFolder } from './make-folder.ts';
+import { makeFolder, removeMadeFolders } from './make-folder.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS, parseArch } from './model/arch.ts';
 import type { ContentSource } from './model/content.ts';
 import type { Digest } from './model/digest.ts';
@@ -260,7 +260,7 @@ export async function emitPlan(
     return artifacts;
   } catch (error) {
     // Emitters leave nothing half-written; a folder made for them alone goes too.
-    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    if (made !== undefined) await removeMadeFolders(made, outDir);
     throw systemError(error, outDir);
   }
 }

@@ -25,7 +25,13 @@ import { configFlag, frozenFlag, noConfig, readConfig } from '../config-flags.ts
 import { configOverrides, NOT_WITH_CONFIG } from '../config-overrides.ts';
 import { describeImage } from '../describe-image.ts';
 import { describePush } from '../describe-push.ts';
-import { EMIT_FLAGS, nixFlags, ociFlags, universalFlags } from '../emit/index.ts';
+import {
+  EMIT_FLAGS,
+  nixFlags,
+  ociFlags,
+  refuseOthersFlags,
+  universalFlags,
+} from '../emit/index.ts';
 
 import { guestFlags, guestOptions } from '../guest-flags.ts';
 import { hostFlag } from '../host-flag.ts';
@@ -158,6 +164,7 @@ export default class Build extends BaseCommand {
     if (shim && !flags.emit.includes(ociFlags.name)) {
       throw usage('--shim is for images', 'add oci to --emit');
     }
+    refuseOthersFlags(flags.emit, flags, metadata.flags);
     // Before the work, not after it.
     for (const reference of flags.push ?? []) parseReference(reference);
     const image = flags.rootfs === undefined ? parseImageInput(input) : undefined;
@@ -251,6 +258,7 @@ export default class Build extends BaseCommand {
       if (push.length > 0 && !emitters.includes(ociFlags.name)) {
         throw usage('--push needs --emit oci', 'add oci to emit');
       }
+      refuseOthersFlags(emitters, flags, metadata);
       for (const reference of push) parseReference(reference);
     }
     // With it comes the reader of schemas, which other builds do without.

@@ -48,6 +48,15 @@ test('keeps modes, links, empty folders and names of any bytes, sorted bytewise'
   expect(entries[5]).toMatchObject({ target: '../../etc/passwd' });
 });
 
+test('a program keeps being one under the bytewise first of its names', async () => {
+  mkdirSync(path.join(folder, 'a'));
+  writeFileSync(path.join(folder, 'a', 'run'), '#!/bin/sh\n');
+  linkSync(path.join(folder, 'a', 'run'), path.join(folder, 'a-b'));
+  const { entries, programs } = await scan();
+  const [file] = entries.filter(({ type }) => type === 'file').map((entry) => entry.path);
+  expect([file, ...programs.keys()]).toEqual(['app/a-b', 'app/a-b']);
+});
+
 test('the bytewise first of several hard links is the file', async () => {
   mkdirSync(path.join(folder, 'a'));
   writeFileSync(path.join(folder, 'a', 'x'), 'same');

@@ -114,8 +114,12 @@ class Scanner {
   }
 
   result(): Scan {
-    const entries = firstNameIsTheFile(this.#entries).sort(byPath);
-    return { entries, files: this.#files, programs: this.#programs, fatElfs: this.#fatElfs };
+    const names = firstNames(this.#entries);
+    const entries = firstNameIsTheFile(this.#entries, names).sort(byPath);
+    const programs = new Map(
+      [...this.#programs].map(([path, head]) => [names.get(path) ?? path, head]),
+    );
+    return { entries, files: this.#files, programs, fatElfs: this.#fatElfs };
   }
 
   async folder(disk: Buffer, path: BytePath): Promise<void> {
@@ -265,8 +269,8 @@ function deviceNumber(rdev: bigint): { readonly major: number; readonly minor: n
 const byPath = (a: PayloadEntry, b: PayloadEntry) =>
   a.path < b.path ? -1 : a.path > b.path ? 1 : 0;
 
-/** Gives each file with several names the bytewise first one, so that its links come after it. */
-function firstNameIsTheFile(entries: readonly PayloadEntry[]): PayloadEntry[] {
+/** The bytewise first name of each file that has several, by the name under which it was read. */
+function firstNames(entries: readonly PayloadEntry[]): ReadonlyMap<BytePath, BytePath> {
   const first = new Map<BytePath, BytePath>();
   for (const entry of entries) {
     if (entry.type !== 'hardlink') continue;
@@ -274,6 +278,14 @@ function firstNameIsTheFile(entries: readonly PayloadEntry[]): PayloadEntry[] {
     const [smaller] = [entry.path, known].sort() as [BytePath];
     first.set(entry.target, smaller);
   }
+  return first;
+}
+
+/** Makes the first name the file, so that its links come after it. */
+function firstNameIsTheFile(
+  entries: readonly PayloadEntry[],
+  first: ReadonlyMap<BytePath, BytePath>,
+): PayloadEntry[] {
   return entries.map((entry): PayloadEntry => {
     if (entry.type === 'hardlink') {
       const target = first.get(entry.target) as BytePath;

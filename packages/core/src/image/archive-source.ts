@@ -1,7 +1,9 @@
 // One file as the source of an image: an image layout in a tar, or what `docker save` wrote before
 // version 25, which has no manifests.
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
+import { createGunzip } from 'node:zlib';
 import { type Digest, digestHex, sha256Digest } from '../model/digest.ts';
 import { createCompressor } from '../oci/compress.ts';
 import { REF_NAME } from '../oci/layout.ts';
@@ -224,10 +226,11 @@ async function packedLayer(
     }
   }
   const diff = createHash('sha256');
-  const stored = await store.put(pack(archive.stream(member, signal), diff), {
-    signal,
-    name: `a layer of ${name}`,
-  });
+  // Not docker, but crane, jib and others have compressed layers in there: they stay as they are.
+  const isPacked = await startsLikeGzip(archive.stream(member, signal));
+  const chunks = archive.stream(member, signal);
+  const packed = isPacked ? hearUnpacked(chunks, diff, name) : pack(chunks, diff);
+  const stored = await store.put(packed, { signal, name: `a layer of ${name}` });
   const actual = sha256Digest(diff.digest('hex'));
   if (actual !== diffId) {
     throw imageFault(
@@ -237,8 +240,57 @@ async function packedLayer(
       DO_NOT_USE,
     );
   }
-  await store.record(key, { digest: stored.digest, size: stored.size });
+  if (!isPacked) await store.record(key, { digest: stored.digest, size: stored.size });
   return { mediaType: DOCKER_LAYER_GZIP, digest: stored.digest, size: stored.size };
+}
+
+async function startsLikeGzip(chunks: AsyncIterable<Uint8Array>): Promise<boolean> {
+  for await (const chunk of chunks) return chunk[0] === 0x1f && chunk[1] === 0x8b;
+  return false;
+}
+
+/** A layer unpacks to so many times its size at most, once it is large. */
+const RATIO_MAX = 200;
+const UNPACKED_FREE = 1 << 30;
+
+/** Passes a gzipped layer on; `diff` is told what is in it. */
+async function* hearUnpacked(
+  chunks: AsyncIterable<Uint8Array>,
+  diff: ReturnType<typeof createHash>,
+  name: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const unpacker = createGunzip({ chunkSize: 256 << 10 });
+  let [size, unpacked] = [0, 0];
+  const heard = (async () => {
+    for await (const chunk of unpacker as AsyncIterable<Buffer>) {
+      unpacked += chunk.length;
+      if (unpacked > Math.max(UNPACKED_FREE, size * RATIO_MAX)) {
+        throw imageFault(
+          'UPORT_IMAGE_TOO_LARGE',
+          name,
+          'a layer unpacks to far more than its size',
+          DO_NOT_USE,
+        );
+      }
+      diff.update(chunk);
+    }
+  })();
+  // Whoever waits is told; until then it must not count as unheard of.
+  heard.catch(() => undefined);
+  try {
+    for await (const chunk of chunks) {
+      size += chunk.length;
+      if (!unpacker.write(chunk)) await Promise.race([once(unpacker, 'drain'), heard]);
+      yield chunk;
+    }
+    unpacker.end();
+    await heard;
+  } catch (error) {
+    if (!(error as NodeJS.ErrnoException).code?.startsWith('Z_')) throw error;
+    throw imageFault('UPORT_IMAGE_DAMAGED', name, 'a layer does not decompress', DO_NOT_USE, error);
+  } finally {
+    unpacker.destroy();
+  }
 }
 
 async function* pack(

@@ -3,7 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Artifact } from '../emitters/emitter.ts';
 import { checkTags } from '../emitters/oci/options.ts';
-import { makeFolder } from '../make-folder.ts';
+import { makeFolder, removeMadeFolders } from '../make-folder.ts';
 import type { Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
 import { silentProgress } from '../model/progress.ts';
@@ -104,7 +104,7 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
         artifacts.push(await writeImageLayout(image, { outDir, tags, progress, signal }));
         await writePlan(image.plan, outDir);
       } catch (error) {
-        if (made !== undefined) await rm(made, { recursive: true, force: true });
+        if (made !== undefined) await removeMadeFolders(made, outDir);
         throw systemError(error, outDir);
       }
     }

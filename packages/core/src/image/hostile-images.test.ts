@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   appendFileSync,
   mkdtempSync,
@@ -10,6 +11,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { UportError } from '@uport/errors';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -18,6 +20,7 @@ import { parseSourceReference } from '../registry/reference.ts';
 import { Store } from '../store/store.ts';
 import { openImageArchive } from './archive-source.ts';
 import { type FlattenLimits, flattenImage } from './flatten.ts';
+import type { BlobClaim } from './image-source.ts';
 import { openLayout } from './layout-source.ts';
 import { readSourceImage, type SourcePlatform } from './read-image.ts';
 import { openRegistry } from './registry-source.ts';
@@ -39,6 +42,9 @@ beforeEach(async () => {
   store = await Store.open(path.join(folder, 'store'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A megabyte of nothing, gzipped. */
+const BOMB = gzipSync(Buffer.alloc(1 << 20), { level: 9 });
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
 const read = async () => readSourceImage(await openLayout(image.folder, undefined));
@@ -287,8 +293,49 @@ describe('other sources', () => {
     }
   });
 
+  /** An archive whose only layer is these bytes; `tar` is what its config says is in it. */
+  function oneLayer(bytes: Buffer, tar: Buffer): SampleMember[] {
+    const diffId = createHash('sha256').update(tar).digest('hex');
+    const rootfs = `{"type":"layers","diff_ids":["sha256:${diffId}"]}`;
+    return [
+      { path: 'l', body: bytes },
+      { path: 'c', body: `{"os":"linux","architecture":"amd64","rootfs":${rootfs}}` },
+      { path: 'manifest.json', body: '[{"Config":"c","Layers":["l"]}]' },
+    ];
+  }
+
+  test('gzipped layers of an archive stay as they are', async () => {
+    const tar = sampleTar([{ path: 'a', body: 'x'.repeat(1 << 20) }]);
+    for (const layer of [gzipSync(tar), Buffer.concat([gzipSync(tar), gzipSync('')])]) {
+      const file = path.join(folder, 'archive.tar');
+      writeFileSync(file, sampleTar(oneLayer(layer, tar)));
+      const source = await openImageArchive('docker-archive', file, undefined, { store, signal });
+      const { platforms } = await readSourceImage(source);
+      const [claim] = platforms[0]?.manifest.layers ?? [];
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of source.open(claim as BlobClaim, signal)) chunks.push(chunk);
+      expect(Buffer.concat(chunks).equals(layer)).toBe(true);
+      await source.close();
+    }
+  });
+
   test.each<[string, SampleMember[], string]>([
     ['nothing in it', [], 'UPORT_IMAGE_TYPE'],
+    [
+      'a gzipped layer of other bytes',
+      oneLayer(gzipSync(sampleTar([{ path: 'a' }])), Buffer.from('other')),
+      'UPORT_IMAGE_DIGEST',
+    ],
+    [
+      'a gzipped layer that is cut off',
+      oneLayer(gzipSync(sampleTar([{ path: 'a' }])).subarray(0, 40), Buffer.from('other')),
+      'UPORT_IMAGE_DAMAGED',
+    ],
+    [
+      'a gzipped layer that unpacks to far more than its size',
+      oneLayer(Buffer.concat(Array(1100).fill(BOMB)), Buffer.from('other')),
+      'UPORT_IMAGE_TOO_LARGE',
+    ],
     ['a list that is no list', [{ path: 'manifest.json', body: '{}' }], 'UPORT_IMAGE_DAMAGED'],
     [
       'paths that are not there',

@@ -1,6 +1,8 @@
 // The files of a Debian package as parts of its unpacked archive, which lies in the store.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { UportError } from '@uport/errors';
 import type { DebianContext } from '../debian/context.ts';
 import { findData, unpackMember } from '../debian/deb.ts';
@@ -45,12 +47,28 @@ const LEFT_OUT =
  */
 export async function filesOfDeb(deb: DebianPackage, context: DebianContext): Promise<DebFiles> {
   const { store } = context;
-  const note = `debian-files/${deb.digest} 1`;
-  const known = (await store.lookup(note)) as DebFiles | undefined;
-  if (known && store.locate(parseDigest(known.archive))) return known;
+  const note = `debian-files/${deb.digest} 2`;
+  const known = await recall(note, context);
+  if (known) return known;
   const files = await inTurn(() => unpack(deb, context));
-  await store.record(note, files);
+  // Too long for a note where a package has tens of thousands of files.
+  const list = Buffer.from(JSON.stringify(files.entries));
+  const { digest } = await store.put(Readable.from([list]), {
+    signal: context.signal,
+    name: `${deb.name}'s list`,
+  });
+  await store.record(note, { archive: files.archive, list: digest });
   return files;
+}
+
+/** What was noted, if all of it is still in the store. */
+async function recall(note: string, { store }: DebianContext): Promise<DebFiles | undefined> {
+  const known = (await store.lookup(note)) as { archive: string; list: string } | undefined;
+  if (known === undefined) return undefined;
+  const archive = parseDigest(known.archive);
+  const list = store.locate(parseDigest(known.list));
+  if (list === undefined || store.locate(archive) === undefined) return undefined;
+  return { archive, entries: JSON.parse(await readFile(list, 'utf8')) as DebEntry[] };
 }
 
 async function unpack(deb: DebianPackage, context: DebianContext): Promise<DebFiles> {

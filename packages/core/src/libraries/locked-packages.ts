@@ -1,7 +1,9 @@
 // Libraries from packages that a lock pins: what they hold is looked up in the packages themselves.
+import { UportError } from '@uport/errors';
 import { mirrorsOf } from '../debian/archive.ts';
 import type { LibraryFile } from '../debian/contents-index.ts';
 import type { DebianContext } from '../debian/context.ts';
+import { readControl } from '../debian/control-file.ts';
 import {
   asFailedTry,
   type DebianPackage,
@@ -47,12 +49,44 @@ async function fetchPinned(
       mirror,
     };
     try {
-      return { found, deb: await downloadPackage(found, context) };
+      const deb = await downloadPackage(found, context);
+      await checkNames(deb, context);
+      return { found, deb };
     } catch (error) {
+      if (error instanceof UportError && error.code === 'UPORT_LOCK_PACKAGE_DIFFERS') throw error;
       failed.push(asFailedTry(error, pin.suite, mirror, context));
     }
   }
   throw unavailable(`locked ${pin.name} ${pin.version}`, failed);
+}
+
+/**
+ * A pinned package's digest says which bytes it is, and no signed index is asked: what the lock says of
+ * it besides is compared with its own control file.
+ *
+ * @throws UportError UPORT_LOCK_PACKAGE_DIFFERS
+ */
+async function checkNames(deb: DebianPackage, context: DebianContext): Promise<void> {
+  const control = await readControl(deb.file, context.signal);
+  const source = /^(\S+)(?:\s+\((\S+)\))?$/.exec(control.get('source') ?? '');
+  const version = control.get('version') ?? '';
+  const own = {
+    name: control.get('package') ?? '',
+    version,
+    architecture: control.get('architecture') ?? '',
+    sourcePackage: source?.[1] ?? control.get('package') ?? '',
+    sourceVersion: source?.[2] ?? version,
+  };
+  for (const key of Object.keys(own) as (keyof typeof own)[]) {
+    if (own[key] === deb[key]) continue;
+    throw new UportError({
+      code: 'UPORT_LOCK_PACKAGE_DIFFERS',
+      category: 'validation',
+      message: `the lock says ${key} ${deb[key]} of a package that says ${own[key] || 'nothing'} itself (${deb.digest})`,
+      hint: 'put the lock back, or run uport update',
+      file: deb.poolPath,
+    });
+  }
 }
 
 /** Looks libraries up in the locked packages of one suite. */

@@ -5,7 +5,8 @@ import type { BytePath } from '../model/payload-tree.ts';
 import type { DebEntry } from './deb-files.ts';
 
 /** Folders that Debian has moved below `usr`; whatever suite a package is of, they become links. */
-const MERGED = /^(?:bin|sbin|lib|lib32|lib64|libx32|libo32)$/;
+const MERGED_NAMES = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'libo32'];
+const MERGED = new RegExp(`^(?:${MERGED_NAMES.join('|')})$`);
 
 /**
  * Adds a package's entries. What the payload has already stays: the app's own files go before
@@ -53,6 +54,17 @@ export function placeFiles(tree: TreeRoot, entries: readonly DebEntry[]): readon
     }
   }
   return placed;
+}
+
+/**
+ * Adds the links from `/lib` to `/usr/lib` and so on, which Debian's base-files brings: packages of newer
+ * suites name the latter only, programs and scripts the former.
+ */
+export function linkMerged(tree: TreeRoot): void {
+  for (const name of MERGED_NAMES) {
+    if (tree.get(name) !== undefined || tree.follow(`/usr/${name}`) === undefined) continue;
+    tree.add({ type: 'symlink', path: parseBytePath(name), mode: 0o777, target: `usr/${name}` });
+  }
 }
 
 /** Adds a link from one place of the payload to another. */

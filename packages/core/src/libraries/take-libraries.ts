@@ -24,7 +24,7 @@ import { type AppElfs, findAppElfs } from './app-programs.ts';
 import { type DebFiles, filesOfDeb } from './deb-files.ts';
 import { findInLocked, type LockedPackages, namedInLocked } from './locked-packages.ts';
 import { findNamedPackages } from './named-packages.ts';
-import { placeFiles, placeLink } from './place-files.ts';
+import { linkMerged, placeFiles, placeLink } from './place-files.ts';
 import { packagesForScript } from './script-needs.ts';
 import { type FoundLibrary, findInSuite, type WantedLibrary } from './suite-libraries.ts';
 
@@ -78,9 +78,18 @@ export async function takeLibraries(
 
 interface TakenPackage {
   readonly found: FoundPackage;
+  /** It is in the lock; the suite may have a newer one. */
+  readonly locked: boolean;
   /** Index of its suite. */
   readonly suite: number;
   readonly files: DebFiles;
+}
+
+/** A library that a suite or the lock has. */
+interface Candidate extends FoundLibrary {
+  readonly locked: boolean;
+  /** Not older than what is needed, as far as that is known before it is fetched. */
+  readonly fits: boolean;
 }
 
 /** The payload with what was taken so far. */
@@ -114,6 +123,12 @@ class Taker {
   readonly #parts = new Map<Digest, FilePart>();
   /** Packages that were asked for by name. */
   readonly #named: string[] = [];
+  /** Those of them that are too old, with the first suite to ask again. */
+  readonly #renewed = new Map<string, { readonly taken: TakenPackage; readonly from: number }>();
+  /** Those that are as new as can be had. */
+  readonly #newest = new Set<string>();
+  /** Sonames that the lock has too old. */
+  readonly #outdated = new Set<string>();
   /** Names that no suite has. */
   readonly #absent = new Set<string>();
   readonly #failed: FailedTry[] = [];
@@ -144,14 +159,15 @@ class Taker {
       const tree = this.#tree();
       const closures = await this.#closures(tree.root);
       const needs = this.#needsOf(closures, tree);
-      if (needs.size === 0) return this.#result(tree.root, closures);
+      if (needs.size === 0 && this.#renewed.size === 0) return this.#result(tree.root, closures);
+      await this.#renew();
       await this.#fetch(needs);
     }
     throw new UportError({
       code: 'UPORT_LIBRARY_NOT_FOUND',
       category: 'input',
       message: `the libraries of ${this.#app.name} need each other's newer versions without end`,
-      hint: 'name one suite only',
+      hint: 'name other suites with --from-debian, or put the libraries into the app folder',
     });
   }
 
@@ -170,6 +186,7 @@ class Taker {
     for (const [name, { files }] of sorted) {
       for (const path of placeFiles(root, files.entries)) owners.set(`/${path}`, name);
     }
+    if (sorted.length > 0) linkMerged(root);
     for (const [path, target] of [...this.#links].sort()) placeLink(root, path, target);
     this.#linkInterpreter(root);
     return { root, owners };
@@ -273,13 +290,42 @@ class Taker {
     add: (name: string, versions: readonly string[], required: boolean) => void,
   ): void {
     const taken = this.#packages.get(name);
-    if (taken === undefined || taken.suite + 1 >= this.#source.suites.length) return;
+    if (taken === undefined || this.#newest.has(name)) return;
+    const relocked = taken.locked && !this.#source.locked?.only;
+    const from = relocked ? taken.suite : taken.suite + 1;
+    if (from >= this.#source.suites.length) return;
     this.#packages.delete(name);
-    for (const [soname, from] of this.#takenFrom) {
-      if (from !== name) continue;
+    if (this.#named.includes(name)) this.#renewed.set(name, { taken, from });
+    for (const [soname, owner] of this.#takenFrom) {
+      if (owner !== name) continue;
       this.#takenFrom.delete(soname);
-      this.#minimum.set(soname, taken.suite + 1);
+      this.#minimum.set(soname, from);
+      if (relocked) this.#outdated.add(soname);
       add(soname, [], true);
+    }
+  }
+
+  /** Takes packages that were asked for by name from the suites after the one that was too old. */
+  async #renew(): Promise<void> {
+    const { suites, locked } = this.#source;
+    for (const [name, { taken, from }] of [...this.#renewed].sort()) {
+      this.#renewed.delete(name);
+      const later = locked?.only ? [] : suites.slice(from);
+      const found = await findNamedPackages(later, this.#architecture, [name], this.#context).catch(
+        (error: unknown) => {
+          if (error instanceof UportError && error.code === 'UPORT_DEBIAN_PACKAGE_NOT_FOUND') {
+            return [];
+          }
+          throw error;
+        },
+      );
+      const [first] = found;
+      if (first) {
+        await this.#add(first.found, from + first.suite, false);
+      } else {
+        this.#packages.set(name, taken);
+        this.#newest.add(name);
+      }
     }
   }
 
@@ -291,10 +337,9 @@ class Taker {
       const found = await this.#find(
         suite,
         wanted.map(([soname]) => ({ soname, folders: this.#foldersFor(soname) })),
-      );
-      const fitting = found.filter(
         (each) => !isTooOld(each, open.get(each.soname)?.versions ?? []),
       );
+      const fitting = found.filter((each) => each.fits);
       await this.#take(fitting, index);
       for (const { soname } of fitting) open.delete(soname);
     }
@@ -309,13 +354,19 @@ class Taker {
   }
 
   /** In the lock first. */
-  async #find(suite: string, wanted: readonly WantedLibrary[]): Promise<readonly FoundLibrary[]> {
+  async #find(
+    suite: string,
+    wanted: readonly WantedLibrary[],
+    fits: (library: FoundLibrary) => boolean,
+  ): Promise<readonly Candidate[]> {
     const { locked } = this.#source;
-    const kept = locked ? await findInLocked(locked, suite, wanted, this.#context) : [];
+    const inLock = locked ? await findInLocked(locked, suite, wanted, this.#context) : [];
+    const kept = inLock.filter((each) => fits(each) && !this.#outdated.has(each.soname));
     const open = wanted.filter(({ soname }) => !kept.some((each) => each.soname === soname));
-    if (locked?.only || open.length === 0) return kept;
+    const found = kept.map((each) => ({ ...each, locked: true, fits: true }));
+    if (locked?.only || open.length === 0) return found;
     const more = await findInSuite(suite, this.#architecture, open, this.#context, this.#failed);
-    return [...kept, ...more];
+    return [...found, ...more.map((each) => ({ ...each, locked: false, fits: fits(each) }))];
   }
 
   #foldersFor(soname: string): readonly string[] {
@@ -327,11 +378,11 @@ class Taker {
     return [...own, ...folders].map((folder) => folder.slice(1));
   }
 
-  async #take(libraries: readonly FoundLibrary[], suite: number): Promise<void> {
-    const packages = new Map(libraries.map((each) => [each.package.name, each.package]));
+  async #take(libraries: readonly Candidate[], suite: number): Promise<void> {
+    const packages = new Map(libraries.map((each) => [each.package.name, each]));
     const folders = new Set(guessedFolders(this.#elfs.target).map(withoutUsr));
-    for (const [name, found] of packages) {
-      if (!this.#packages.has(name)) await this.#add(found, suite);
+    for (const [name, { package: found, locked }] of packages) {
+      if (!this.#packages.has(name)) await this.#add(found, suite, locked);
     }
     const [home] = guessedFolders(this.#elfs.target);
     for (const { soname, path, package: found } of libraries) {
@@ -344,7 +395,7 @@ class Taker {
     }
   }
 
-  async #add(found: FoundPackage, suite: number): Promise<void> {
+  async #add(found: FoundPackage, suite: number, locked: boolean): Promise<void> {
     const deb = await downloadPackage(found, this.#context);
     const files = await filesOfDeb(deb, this.#context);
     const archive = this.#context.store.pathOf(files.archive);
@@ -353,7 +404,7 @@ class Taker {
       const { digest, offset, size } = entry;
       this.#parts.set(digest, { file: archive, offset, size });
     }
-    this.#packages.set(found.name, { found, suite, files });
+    this.#packages.set(found.name, { found, suite, files, locked });
   }
 
   /** A script that starts the app needs a shell in an image; elsewhere the host's runs it. */
@@ -378,10 +429,11 @@ class Taker {
       open.length === 0
         ? []
         : await findNamedPackages(suites, this.#architecture, open, this.#context);
-    const found = [...kept, ...more];
-    for (const { found: each, suite } of found) {
-      await this.#add(each, suite);
-      this.#named.push(each.name);
+    for (const [list, isLocked] of [[kept, true] as const, [more, false] as const]) {
+      for (const { found, suite } of list) {
+        await this.#add(found, suite, isLocked);
+        this.#named.push(found.name);
+      }
     }
   }
 

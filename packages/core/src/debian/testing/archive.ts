@@ -79,14 +79,17 @@ function makeIndexes(
   const indexes = new Map<string, Buffer>();
   for (const [architecture, packages] of Object.entries(suite.packages)) {
     const stanzas = packages.map((each) => {
-      const deb = makeDeb(each.files);
-      const poolPath = `pool/main/${each.name}_${each.version.replace(/^\d+:/, '')}_${architecture}.deb`;
-      files.set(poolPath, deb);
-      return [
+      const about = [
         `Package: ${each.name}`,
         ...(each.source ? [`Source: ${each.source}`] : []),
         `Version: ${each.version}`,
         `Architecture: ${architecture}`,
+      ];
+      const deb = makeDeb(each.files, packGzip, `${about.join('\n')}\n`);
+      const poolPath = `pool/main/${each.name}_${each.version.replace(/^\d+:/, '')}_${architecture}.deb`;
+      files.set(poolPath, deb);
+      return [
+        ...about,
         ...(each.depends ? [`Depends: ${each.depends}`] : []),
         `Filename: ${poolPath}`,
         `Size: ${deb.length}`,
@@ -100,8 +103,19 @@ function makeIndexes(
     indexes.set(`${base}.gz`, packed);
     lines.push(` ${sha256(plain)} ${plain.length} ${base}`);
     lines.push(` ${sha256(packed)} ${packed.length} ${base}.gz`);
+    const contents = gzipSync(contentsIndex(packages));
+    const name = `main/Contents-${architecture}.gz`;
+    indexes.set(name, contents);
+    lines.push(` ${sha256(contents)} ${contents.length} ${name}`);
   }
   return { lines, indexes };
+}
+
+function contentsIndex(packages: readonly FakePackage[]): string {
+  const lines = packages.flatMap(({ name, files }) =>
+    Object.keys(files).map((path) => `${path.replace(/^\.\//, '')} libs/${name}\n`),
+  );
+  return [...new Set(lines)].sort().join('');
 }
 
 export function releaseText(suite: FakeSuite, lines: readonly string[]): string {
@@ -125,9 +139,10 @@ export function releaseText(suite: FakeSuite, lines: readonly string[]): string 
 export function makeDeb(
   files: Readonly<Record<string, Uint8Array>>,
   pack: (tar: Buffer) => { readonly suffix: string; readonly bytes: Buffer } = packGzip,
+  about = 'Package: test\n',
 ): Buffer {
   const { suffix, bytes } = pack(makeTar(files));
-  const control = gzipSync(makeTar({ './control': Buffer.from('Package: test\n') }));
+  const control = gzipSync(makeTar({ './control': Buffer.from(about) }));
   return makeAr([
     ['debian-binary', Buffer.from('2.0\n')],
     ['control.tar.gz', control],
