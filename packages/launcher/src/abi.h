@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { ABI_ARGS = 5, NO_REGISTER = 0xffff };
+enum { ABI_ARGS = 6, NO_REGISTER = 0xffff };
 
 struct abi {
   uint32_t audit; /* AUDIT_ARCH_*, as seccomp's filters see it */
@@ -29,48 +29,52 @@ struct abi {
 
 #define ABI_X86_64                                                                            \
   {.audit = 0xc000003e, .execve = 59, .execveat = 322, .size = 27 * 8, .word = 8,             \
-   .red_zone = 128, .args = {14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8},                           \
+   .red_zone = 128, .args = {14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8},                    \
    .first_again = NO_REGISTER, .stack = 19 * 8, .result = 10 * 8, .number = 15 * 8}
 /* Programs with 32-bit pointers in 64-bit mode; their registers are those of x86_64. */
 #define ABI_X32 {.audit = 0xc000003e, .execve = 0x40000208, .execveat = 0x40000221}
 #define ABI_I386                                                                              \
   {.audit = 0x40000003, .execve = 11, .execveat = 358, .size = 17 * 4, .word = 4,             \
-   .args = {0, 1 * 4, 2 * 4, 3 * 4, 4 * 4}, .first_again = NO_REGISTER, .stack = 15 * 4,      \
+   .args = {0, 1 * 4, 2 * 4, 3 * 4, 4 * 4, 5 * 4}, .first_again = NO_REGISTER,                \
+   .stack = 15 * 4,                                                                           \
    .result = 6 * 4, .number = 11 * 4}
 #define ABI_AARCH64                                                                           \
   {.audit = 0xc00000b7, .execve = 221, .execveat = 281, .size = 34 * 8, .word = 8,            \
-   .args = {0, 1 * 8, 2 * 8, 3 * 8, 4 * 8}, .first_again = NO_REGISTER, .stack = 31 * 8,      \
+   .args = {0, 1 * 8, 2 * 8, 3 * 8, 4 * 8, 5 * 8}, .first_again = NO_REGISTER,                \
+   .stack = 31 * 8,                                                                           \
    .result = 0, .number = 8 * 8}
 #define ABI_ARM                                                                               \
   {.audit = 0x40000028, .execve = 11, .execveat = 387, .size = 18 * 4, .word = 4,             \
-   .args = {0, 1 * 4, 2 * 4, 3 * 4, 4 * 4}, .first_again = 17 * 4, .stack = 13 * 4,           \
+   .args = {0, 1 * 4, 2 * 4, 3 * 4, 4 * 4, 5 * 4}, .first_again = 17 * 4, .stack = 13 * 4,    \
    .result = 0, .number = 7 * 4}
 /* Newer kernels put -ENOSYS into a0 before the stop, and none lets the saved one be written. */
 #define ABI_RISCV64                                                                           \
   {.audit = 0xc00000f3, .execve = 221, .execveat = 281, .size = 32 * 8, .word = 8,            \
-   .args = {10 * 8, 11 * 8, 12 * 8, 13 * 8, 14 * 8}, .first_again = NO_REGISTER,              \
+   .args = {10 * 8, 11 * 8, 12 * 8, 13 * 8, 14 * 8, 15 * 8}, .first_again = NO_REGISTER,      \
    .stack = 2 * 8, .result = 10 * 8, .number = 17 * 8, .first_hidden = true}
 #define ABI_RISCV32                                                                           \
   {.audit = 0x400000f3, .execve = 221, .execveat = 281, .size = 32 * 4, .word = 4,            \
-   .args = {10 * 4, 11 * 4, 12 * 4, 13 * 4, 14 * 4}, .first_again = NO_REGISTER,              \
+   .args = {10 * 4, 11 * 4, 12 * 4, 13 * 4, 14 * 4, 15 * 4}, .first_again = NO_REGISTER,      \
    .stack = 2 * 4, .result = 10 * 4, .number = 17 * 4, .first_hidden = true}
 /* Its ABI protects 288 bytes below the stack pointer, the kernel's signal frames leave 512. */
 #define ABI_PPC64LE                                                                           \
   {.audit = 0xc0000015, .execve = 11, .execveat = 362, .size = 48 * 8, .word = 8,             \
-   .red_zone = 512, .args = {3 * 8, 4 * 8, 5 * 8, 6 * 8, 7 * 8}, .first_again = 34 * 8,       \
+   .red_zone = 512, .args = {3 * 8, 4 * 8, 5 * 8, 6 * 8, 7 * 8, 8 * 8}, .first_again = 34 * 8, \
    .stack = 1 * 8, .result = 3 * 8, .number = 0}
 /* Register 2 holds the system call's number at a stop; the argument lies behind the others. */
 #define ABI_S390X                                                                             \
   {.audit = 0x80000016, .execve = 11, .execveat = 354, .size = 216, .word = 8,                \
-   .args = {208, 16 + 3 * 8, 16 + 4 * 8, 16 + 5 * 8, 16 + 6 * 8}, .first_again = NO_REGISTER, \
+   .args = {208, 16 + 3 * 8, 16 + 4 * 8, 16 + 5 * 8, 16 + 6 * 8, 16 + 7 * 8},                 \
+   .first_again = NO_REGISTER,                                                                \
    .stack = 16 + 15 * 8, .result = 16 + 2 * 8, .number = 16 + 1 * 8}
 #define ABI_S390                                                                              \
   {.audit = 0x00000016, .execve = 11, .execveat = 354, .size = 140, .word = 4,                \
-   .args = {136, 8 + 3 * 4, 8 + 4 * 4, 8 + 5 * 4, 8 + 6 * 4}, .first_again = NO_REGISTER,     \
+   .args = {136, 8 + 3 * 4, 8 + 4 * 4, 8 + 5 * 4, 8 + 6 * 4, 8 + 7 * 4},                      \
+   .first_again = NO_REGISTER,                                                                \
    .stack = 8 + 15 * 4, .result = 8 + 2 * 4, .number = 8 + 1 * 4}
 #define ABI_LOONGARCH64                                                                       \
   {.audit = 0xc0000102, .execve = 221, .execveat = 281, .size = 45 * 8, .word = 8,            \
-   .args = {32 * 8, 5 * 8, 6 * 8, 7 * 8, 8 * 8}, .first_again = NO_REGISTER, .stack = 3 * 8,  \
+   .args = {32 * 8, 5 * 8, 6 * 8, 7 * 8, 8 * 8, 9 * 8}, .first_again = NO_REGISTER, .stack = 3 * 8, \
    .result = 4 * 8, .number = 11 * 8}
 
 /* Those that the host's kernel may run, the host's own first. */

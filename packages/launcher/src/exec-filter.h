@@ -1,12 +1,22 @@
-/* The seccomp filter that stops a process for its tracer at each exec, and at nothing else. */
+/* The seccomp filter that hands each exec to the supervisor, and nothing else. */
 #ifndef UPORT_EXEC_FILTER_H
 #define UPORT_EXEC_FILTER_H
 
-/* What PTRACE_GETEVENTMSG tells at such a stop. */
+#include <stdint.h>
+
+/* What PTRACE_GETEVENTMSG tells at a stop by the filter. */
 enum { EXECVE_STOP = 1, EXECVEAT_STOP = 2 };
 
-/* For this process and all that it starts. Sets no_new_privs where the kernel asks for it. Returns 0
- * or an errno. */
-int install_exec_filter(void);
+/* The system call does not use its sixth argument. With this number there, which no other start has,
+ * an exec passes the filter. */
+uint32_t exec_pass(void);
+
+/* execve, past the filter. */
+int exec_unsupervised(const char *file, char *const *argv, char *const *environment);
+
+/* For this process and all that it starts. With a `listener` each exec waits for an answer that is
+ * given through that descriptor (Linux 5.0), else for the tracer. Sets no_new_privs where the kernel
+ * asks for it. Returns 0 or an errno. */
+int install_exec_filter(int *listener);
 
 #endif

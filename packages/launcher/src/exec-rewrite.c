@@ -6,6 +6,9 @@
  *   argc, argv[0] …, NULL, environment, NULL, auxiliary vector            as the kernel made it
  *   argc, emulator, -0, argv[0], program, argv[1] …, NULL, …, strings     the same, further down
  *
+ * After the strings, at a place that the kernel's auxiliary vector tells, a mark and the address of the
+ * program's name are left: an emulator's own /proc/self/exe stands for the program it runs.
+ *
  * No other thread can change what has been checked: the strings lie in the new image, and the path
  * of the emulator is not the program's to change. */
 #include "exec-rewrite.h"
@@ -31,7 +34,15 @@ enum {
   EMPTY_PATH = 0x1000,      /* AT_EMPTY_PATH */
   NO_FOLLOW = 0x100,        /* AT_SYMLINK_NOFOLLOW */
   CLOSE_ON_EXEC = 02000000, /* O_CLOEXEC, as fdinfo shows it */
+  PASS_ARGUMENT = 5,        /* that of exec_pass */
+  MARK_DISTANCE = 48,       /* from the kernel's random bytes down */
 };
+
+struct mark {
+  char magic[8];
+  uint64_t name;
+};
+static const char mark_magic[8] = "uport-0";
 
 static const char *own_descriptor(int descriptor) {
   const char *folder = concatenate("/proc/", decimal((uint64_t)getpid()), "/fd/");
@@ -48,24 +59,34 @@ bool is_host_program(const char *path) {
   return size > 0 && read_elf(head, (size_t)size, &elf) && is_host_cpu(elf.cpu);
 }
 
+static bool is_in_memory(const struct emulator_file *file) { return strncmp(file->path, "/proc/", 6) == 0; }
+
 void prepare_rewriter(struct rewriter *rewriter, const struct manifest *manifest) {
   rewriter->manifest = manifest;
   for (unsigned i = 0; i < manifest->emulator_count; i++) {
     struct emulator_file *file = &rewriter->files[i];
-    struct stat status;
-    file->descriptor = -1;
-    const char *path = emulator_path(manifest, &manifest->emulators[i]);
-    if (!is_host_program(path)) {
-      debug("ptrace: ", path, ": is no program of this host's CPU", NULL);
-      continue;
-    }
-    file->descriptor = open(path, O_PATH | O_CLOEXEC);
-    if (file->descriptor < 0 || fstat(file->descriptor, &status) != 0) continue;
-    file->path = path;
-    file->device = status.st_dev;
-    file->inode = status.st_ino;
-    file->usable = true;
+    file->path = emulator_path(manifest, &manifest->emulators[i]);
+    file->descriptor = is_in_memory(file) ? open(file->path, O_PATH | O_CLOEXEC) : -1;
   }
+}
+
+static const struct emulator_file *usable_emulator(struct rewriter *rewriter, unsigned number) {
+  struct emulator_file *file = &rewriter->files[number];
+  struct stat status;
+  if (file->looked_at) return file->usable ? file : NULL;
+  bool in_memory = is_in_memory(file);
+  if (!in_memory) file->descriptor = open(file->path, O_PATH | O_CLOEXEC);
+  if (file->descriptor < 0 || fstat(file->descriptor, &status) != 0) {
+    /* It may come back. */
+    debug("ptrace: ", file->path, ": cannot be opened (", error_name(errno), ")", NULL);
+    return NULL;
+  }
+  file->looked_at = true;
+  file->device = status.st_dev;
+  file->inode = status.st_ino;
+  file->usable = is_host_program(in_memory ? own_descriptor(file->descriptor) : file->path);
+  if (!file->usable) debug("ptrace: ", file->path, ": is no program of this host's CPU", NULL);
+  return file->usable ? file : NULL;
 }
 
 static const char *keep(struct rewrite *rewrite, const char *text) {
@@ -127,20 +148,55 @@ static const char *name_for_emulator(struct tracee_view *view, const char *given
   return rewrite->held < 0 ? NULL : own_descriptor(rewrite->held);
 }
 
-static const struct emulator_file *own_emulator(const struct rewriter *rewriter,
-                                                const struct tracee_view *view) {
+static const struct emulator *own_emulator(struct rewriter *rewriter, const struct tracee_view *view) {
   for (unsigned i = 0; i < rewriter->manifest->emulator_count; i++) {
-    const struct emulator_file *file = &rewriter->files[i];
-    if (file->usable && file->device == view->status.st_dev && file->inode == view->status.st_ino) {
-      return file;
+    const struct emulator_file *file = usable_emulator(rewriter, i);
+    if (file && file->device == view->status.st_dev && file->inode == view->status.st_ino) {
+      return &rewriter->manifest->emulators[i];
     }
   }
   return NULL;
 }
 
+/* The name of the program that an emulator which was started by this supervisor runs. */
+static bool read_mark(const struct tracee_view *view, int memory, char name[PATH_MAX]) {
+  unsigned long vector[2 * 64];
+  struct mark mark;
+  int file = open(concatenate(view->self, "auxv", ""), O_RDONLY | O_CLOEXEC);
+  ssize_t size = file < 0 ? -1 : read(file, vector, sizeof vector);
+  if (file >= 0) close(file);
+  for (ssize_t i = 0; i + 1 < size / (ssize_t)sizeof *vector; i += 2) {
+    if (vector[i] != AT_RANDOM) continue;
+    uint64_t at = (vector[i + 1] & ~15UL) - MARK_DISTANCE;
+    return read_memory(memory, at, &mark, sizeof mark) == sizeof mark &&
+           memcmp(mark.magic, mark_magic, sizeof mark.magic) == 0 &&
+           read_string(memory, mark.name, name, PATH_MAX);
+  }
+  return false;
+}
+
+/* The same of one that the launcher started itself: EMULATOR [ARG...] -0 ARGV0 PROGRAM … */
+static bool read_command_line(const struct tracee_view *view, char name[PATH_MAX]) {
+  static char text[4 * PATH_MAX];
+  int file = open(concatenate(view->self, "cmdline", ""), O_RDONLY | O_CLOEXEC);
+  ssize_t size = file < 0 ? -1 : read(file, text, sizeof text - 1);
+  if (file >= 0) close(file);
+  if (size <= 0) return false;
+  text[size] = '\0';
+  int after = -1;
+  for (const char *at = text; at < text + size; at += strlen(at) + 1) {
+    if (after >= 0) after++;
+    if (after < 0 && at > text && strcmp(at, "-0") == 0) after = 0;
+    if (after == 2 && strlen(at) < PATH_MAX) {
+      strcpy(name, at);
+      return true;
+    }
+  }
+  return false;
+}
+
 /* The path below the stack pointer, the registers changed. */
-static bool change_call(pid_t thread, int memory, const char *path, bool is_execveat,
-                        struct rewrite *rewrite) {
+static bool change_call(pid_t thread, int memory, const char *path, struct rewrite *rewrite) {
   struct registers after = rewrite->before;
   const struct abi *abi = after.abi;
   size_t size = strlen(path) + 1;
@@ -152,7 +208,8 @@ static bool change_call(pid_t thread, int memory, const char *path, bool is_exec
       !write_memory(memory, rewrite->scratch, path, size)) {
     return false;
   }
-  if (is_execveat) {
+  set_argument(&after, PASS_ARGUMENT, exec_pass());
+  if (rewrite->call.is_execveat) {
     set_argument(&after, 1, rewrite->scratch);
     set_argument(&after, 4, 0);
   } else if (abi->first_hidden) {
@@ -189,7 +246,7 @@ static bool is_out_of_reach(const struct tracee_view *view, const char *given) {
 
 /* What the emulator is to be told, and its path. */
 static const char *plan(struct rewriter *rewriter, struct tracee_view *view, const char *path,
-                        const char *given, uint64_t exe, int memory, struct rewrite *rewrite) {
+                        const char *given, int memory, struct rewrite *rewrite) {
   static char no_name[1], exe_name[PATH_MAX];
   static struct failure failure;
   static struct target target;
@@ -198,9 +255,9 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   bool plain = given == path;
   int error = find_target_in(&functions, given, argv, &target, &failure);
   /* An emulator's own /proc/self/exe stands for the program it runs. */
-  if (error == 0 && exe != 0 && target.scripts == 0 && own_emulator(rewriter, view) &&
-      strncmp(given, "/proc/", 6) == 0) {
-    if (!read_string(memory, exe, exe_name, sizeof exe_name)) return NULL;
+  if (error == 0 && target.scripts == 0 && strncmp(given, "/proc/", 6) == 0 &&
+      own_emulator(rewriter, view)) {
+    if (!read_mark(view, memory, exe_name) && !read_command_line(view, exe_name)) return NULL;
     given = exe_name;
     plain = true;
     end_view(view);
@@ -209,8 +266,9 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   if (error != 0 || target.kind != TARGET_ELF) return NULL;
   const struct emulator *emulator = find_emulator(rewriter->manifest, &target.elf);
   if (!emulator || is_host_cpu(target.elf.cpu)) return NULL;
-  const struct emulator_file *file = &rewriter->files[emulator - rewriter->manifest->emulators];
-  if (!file->usable) return NULL;
+  const struct emulator_file *file =
+      usable_emulator(rewriter, (unsigned)(emulator - rewriter->manifest->emulators));
+  if (!file) return NULL;
   if (is_compatible_cpu(target.elf.cpu) &&
       !names_own_loader(rewriter->manifest, view->file, target.elf.cpu.class) &&
       kernel_runs(view->file, target.elf.cpu)) {
@@ -224,7 +282,7 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   if (!program) return NULL;
   const char *shown = *program == '-' ? concatenate("./", program, "") : program;
 
-  bool same_name = view->same_root && strncmp(file->path, "/proc/", 6) != 0;
+  bool same_name = view->same_root && !is_in_memory(file);
   const char *start = same_name ? file->path : own_descriptor(file->descriptor);
   bool fits = put_front(rewrite, start);
   for (unsigned i = 0; i < emulator->arg_count; i++) {
@@ -248,9 +306,9 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
 
 /* What execveat names, as the kernel gives it to the interpreter of a script; NULL when that is left
  * to the kernel. */
-static const char *name_for_script(const struct registers *call, const char *path) {
-  int directory = (int)(uint32_t)get_argument(call, 0);
-  uint32_t flags = (uint32_t)get_argument(call, 4);
+static const char *name_for_script(const struct exec_call *call, const char *path) {
+  int directory = (int)(uint32_t)call->args[0];
+  uint32_t flags = (uint32_t)call->args[4];
   if ((flags & ~(uint32_t)(EMPTY_PATH | NO_FOLLOW)) != 0) return NULL;
   if (*path == '\0' && !(flags & EMPTY_PATH)) return NULL;
   if (*path == '/' || directory == WORKING_DIRECTORY) return path;
@@ -258,25 +316,23 @@ static const char *name_for_script(const struct registers *call, const char *pat
   return *path ? concatenate(folder, "/", path) : folder;
 }
 
-bool rewrite_exec(struct rewriter *rewriter, pid_t thread, bool is_execveat, uint64_t exe,
+bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_call *call,
                   struct rewrite *rewrite) {
   static char path[PATH_MAX];
   struct tracee_view view;
+  rewrite->call = *call;
   rewrite->front_count = 0;
   rewrite->text_used = 0;
   rewrite->held = -1;
-  if (!read_call(thread, &rewrite->before)) return false;
   int memory = open_memory(thread);
   if (memory < 0) return false;
   bool done = false;
-  unsigned path_argument = is_execveat ? 1 : 0;
-  if (read_string(memory, get_argument(&rewrite->before, path_argument), path, sizeof path)) {
-    const char *given = is_execveat ? name_for_script(&rewrite->before, path) : path;
+  if (read_string(memory, call->args[call->is_execveat ? 1 : 0], path, sizeof path)) {
+    const char *given = call->is_execveat ? name_for_script(call, path) : path;
     if (given && *given != '\0') {
       start_view(&view, thread);
-      view.no_follow = is_execveat && *path != '\0' && (get_argument(&rewrite->before, 4) & NO_FOLLOW);
-      const char *start = plan(rewriter, &view, path, given, exe, memory, rewrite);
-      done = start && change_call(thread, memory, start, is_execveat, rewrite);
+      view.no_follow = call->is_execveat && *path != '\0' && (call->args[4] & NO_FOLLOW);
+      done = plan(rewriter, &view, path, given, memory, rewrite) != NULL;
       end_view(&view);
     }
   }
@@ -285,6 +341,21 @@ bool rewrite_exec(struct rewriter *rewriter, pid_t thread, bool is_execveat, uin
     close(rewrite->held);
     rewrite->held = -1;
   }
+  return done;
+}
+
+bool read_exec(pid_t thread, struct registers *registers, struct exec_call *call) {
+  if (!read_call(thread, registers)) return false;
+  for (unsigned i = 0; i < sizeof call->args / sizeof *call->args; i++) {
+    call->args[i] = get_argument(registers, i);
+  }
+  return true;
+}
+
+bool apply_rewrite(pid_t thread, struct rewrite *rewrite) {
+  int memory = open_memory(thread);
+  bool done = memory >= 0 && change_call(thread, memory, rewrite->front[0], rewrite);
+  if (memory >= 0) close(memory);
   return done;
 }
 
@@ -391,13 +462,21 @@ static bool is_unwanted(int memory, uint64_t at, const struct guest_environment 
   return known;
 }
 
+/* Where the kernel has put 16 random bytes, above the block, rounded down; 0 when that is not told. */
+static uint64_t random_bytes(const struct block *block) {
+  for (size_t i = block->auxiliary; i + 1 < block->words; i += 2) {
+    if (get_word(block, i) == AT_RANDOM) return get_word(block, i + 1) & ~(uint64_t)15;
+  }
+  return 0;
+}
+
 /* Puts the block further down: with the arguments in front, without what is unwanted of the
- * environment. Returns where the program's name lies, or 0. */
-static uint64_t move_block(int memory, uint64_t stack, const struct block *block,
+ * environment. */
+static bool move_block(int memory, uint64_t stack, const struct block *block,
                            const struct rewrite *rewrite, const struct guest_environment *unwanted,
                            uint64_t *new_stack) {
   uint8_t word = block->word;
-  size_t strings = strlen(rewrite->exe) + 1;
+  size_t strings = strlen(rewrite->exe) + 1 + 2 * MARK_DISTANCE;
   for (unsigned i = 0; i < rewrite->front_count; i++) {
     if (rewrite->front[i]) strings += strlen(rewrite->front[i]) + 1;
   }
@@ -407,12 +486,12 @@ static uint64_t move_block(int memory, uint64_t stack, const struct block *block
   uint64_t at = (stack - rewrite->front_count * word - strings) & ~(uint64_t)15;
   size_t all = (size_t)(stack + block->words * word - at);
   unsigned char *bytes = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (bytes == MAP_FAILED) return 0;
+  if (bytes == MAP_FAILED) return false;
   size_t text = room, used = 0;
   put_word(bytes, word, used++, get_word(block, 0) + rewrite->front_count - dropped);
   for (unsigned i = 0; i < rewrite->front_count; i++) {
     const char *one = rewrite->front[i];
-    uint64_t first = dropped ? get_word(block, 1) : at + room + strings - 1;
+    uint64_t first = dropped ? get_word(block, 1) : at + room + strings - 1 - 2 * MARK_DISTANCE;
     put_word(bytes, word, used++, one ? at + text : first);
     if (one) {
       memcpy(bytes + text, one, strlen(one) + 1);
@@ -420,6 +499,12 @@ static uint64_t move_block(int memory, uint64_t stack, const struct block *block
     }
   }
   memcpy(bytes + text, rewrite->exe, strlen(rewrite->exe) + 1);
+  uint64_t mark_at = random_bytes(block) - MARK_DISTANCE;
+  if (rewrite->front_count > 0 && mark_at >= at && mark_at - at <= all - sizeof(struct mark)) {
+    struct mark mark = {.name = at + text};
+    memcpy(mark.magic, mark_magic, sizeof mark.magic);
+    memcpy(bytes + (mark_at - at), &mark, sizeof mark);
+  }
   for (size_t i = 1 + dropped; i < block->words; i++) {
     uint64_t value = get_word(block, i);
     bool is_variable = i >= block->environment && i < block->auxiliary && value != 0;
@@ -429,34 +514,35 @@ static uint64_t move_block(int memory, uint64_t stack, const struct block *block
   bool written = write_memory(memory, at, bytes, all);
   munmap(bytes, all);
   *new_stack = at;
-  return written ? at + text : 0;
+  return written;
 }
 
-static uint64_t change_stack(pid_t process, const struct rewrite *rewrite,
+static bool change_stack(pid_t process, const struct rewrite *rewrite,
                              const struct guest_environment *unwanted) {
   struct registers registers;
   struct block block = {0};
-  uint64_t exe = 0, stack = 0;
+  uint64_t stack = 0;
+  bool moved = false;
   int memory = open_memory(process);
-  if (memory < 0) return 0;
+  if (memory < 0) return false;
   if (read_registers(process, &registers)) {
     uint64_t before = get_register(&registers, registers.abi->stack);
     if (read_block(memory, before, registers.abi->word, &block)) {
-      exe = move_block(memory, before, &block, rewrite, unwanted, &stack);
+      moved = move_block(memory, before, &block, rewrite, unwanted, &stack);
       set_register(&registers, registers.abi->stack, stack);
-      if (exe != 0 && !write_registers(process, &registers)) exe = 0;
+      moved = moved && write_registers(process, &registers);
     }
   }
   if (block.bytes) munmap(block.bytes, block.capacity);
   close(memory);
-  return exe;
+  return moved;
 }
 
-uint64_t finish_rewrite(pid_t process, const struct rewrite *rewrite) {
+bool finish_rewrite(pid_t process, const struct rewrite *rewrite) {
   return change_stack(process, rewrite, NULL);
 }
 
-void clean_environment(const struct rewriter *rewriter, pid_t process) {
+void clean_environment(struct rewriter *rewriter, pid_t process) {
   const struct manifest *manifest = rewriter->manifest;
   const struct surroundings *surroundings = &manifest->surroundings;
   if (!has_guest_settings(surroundings)) return;

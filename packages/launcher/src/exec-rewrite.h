@@ -9,8 +9,15 @@
 
 enum { FRONT_MAX = EMULATOR_ARGS_MAX + 2 * SETTINGS_MAX + 16, FRONT_TEXT_MAX = 64 * 1024 };
 
-/* An exec that was rewritten and has not happened yet. Lives from one stop to another. */
+/* What a process asks for. */
+struct exec_call {
+  bool is_execveat;
+  uint64_t args[5];
+};
+
+/* An exec that is being rewritten and has not happened yet. Lives from one stop to another. */
 struct rewrite {
+  struct exec_call call;
   struct rewrite *next; /* among those that are free */
   struct registers before;
   uint64_t scratch;     /* where the path was put */
@@ -27,9 +34,10 @@ struct rewrite {
 
 struct emulator_file {
   const char *path;     /* absolute */
-  int descriptor;       /* O_PATH */
+  int descriptor;       /* O_PATH, or -1 */
   dev_t device;
   ino_t inode;
+  bool looked_at;
   bool usable;
 };
 
@@ -41,22 +49,28 @@ struct rewriter {
 /* Whether a file is a program of the host's own CPU, as an emulator has to be here. */
 bool is_host_program(const char *path);
 
-/* Opens the emulators; those that this host cannot start are left out. */
+/* Opens those emulators that lie in memory: this process's descriptors are their names. The others
+ * are opened when one is needed first. */
 void prepare_rewriter(struct rewriter *rewriter, const struct manifest *manifest);
 
-/* At a stop before an execve or execveat. `exe` is where the process's own program's name lies in its
- * memory, 0 where it is none of the rewritten ones. Returns whether the call was rewritten. */
-bool rewrite_exec(struct rewriter *rewriter, pid_t thread, bool is_execveat, uint64_t exe,
+/* Before an execve or execveat. Returns whether it is one of a guest's program, and fills in what is to
+ * be done. */
+bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_call *call,
                   struct rewrite *rewrite);
+
+/* At a stop before a system call: reads it, if it is an exec. */
+bool read_exec(pid_t thread, struct registers *registers, struct exec_call *call);
+
+/* At a stop before the call for which `rewrite` was made and whose registers it holds. */
+bool apply_rewrite(pid_t thread, struct rewrite *rewrite);
 
 /* At the stop after a rewritten call has failed. */
 void undo_rewrite(pid_t thread, const struct rewrite *rewrite);
 
-/* At the stop after the exec: the emulator gets its arguments. Returns where the program's name lies
- * now, or 0 when the process cannot go on. */
-uint64_t finish_rewrite(pid_t process, const struct rewrite *rewrite);
+/* At the stop after the exec: the emulator gets its arguments. False when the process cannot go on. */
+bool finish_rewrite(pid_t process, const struct rewrite *rewrite);
 
 /* At the stop after any other exec: a program of the host does not get the guest's libraries. */
-void clean_environment(const struct rewriter *rewriter, pid_t process);
+void clean_environment(struct rewriter *rewriter, pid_t process);
 
 #endif

@@ -9,7 +9,7 @@
 #include "binfmt.h"
 #include "memory.h"
 #include "message.h"
-#include "supervise.h"
+#include "start-supervisor.h"
 #include "user-binfmt.h"
 
 static const char *try_binfmt(const struct manifest *manifest) { return binfmt_serves(manifest); }

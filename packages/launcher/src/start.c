@@ -1,8 +1,8 @@
 /* Starting the app. The ways, best first:
  *   1. direct, when the program is of the host's CPU;
  *   2. direct, when the host's kernel may know its CPU, which trying tells;
- *   3. the manifest's emulator for its CPU, which the kernel or the supervisor starts where programs
- *      that the app starts have such a way (exec-way.c);
+ *   3. the manifest's emulator for its CPU, which the kernel starts where it does so for the programs
+ *      that the app starts (exec-way.c);
  *   4. direct, when there is no emulator but the system's binfmt_misc has a registration that fits.
  * PREFER_EMULATED puts the emulator first. Without an emulator the kernel still gets its try. */
 #include "start.h"
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "binfmt.h"
-#include "exec-rewrite.h"
+#include "exec-filter.h"
 #include "exec-way.h"
 #include "fatelf.h"
 #include "memory.h"
@@ -45,10 +45,10 @@ static int exec_direct(const struct target *target, const struct manifest *manif
                    (is_host_cpu(target->elf.cpu) || is_compatible_cpu(target->elf.cpu));
   if (runs_here && find_own_loader(manifest, target, guest.complete, &own)) {
     debug(target->file, ": started through its own loader, ", own.file, ": ", why, NULL);
-    execve(own.file, own.argv, guest.complete);
+    exec_unsupervised(own.file, own.argv, guest.complete);
   } else {
     debug(target->file, ": started directly: ", why, NULL);
-    execve(target->file, target->file_argv, guest.complete);
+    exec_unsupervised(target->file, target->file_argv, guest.complete);
   }
   int error = errno;
   debug(target->file, ": the kernel answers ", error_name(error), NULL);
@@ -79,7 +79,7 @@ static int exec_emulator(const struct target *target, const struct emulator *emu
   argv[used] = NULL;
 
   debug(target->path, ": started with the emulator ", file, NULL);
-  execve(file, argv, guest.environment);
+  exec_unsupervised(file, argv, guest.environment);
   int error = errno;
   if (error == E2BIG) {
     return fail(failure, error, STATUS_CANNOT_EXECUTE, target->file,
@@ -144,13 +144,6 @@ static enum exec_way way_of_children(const struct start *start) {
   return way;
 }
 
-/* Whether the kernel or the supervisor gives the program to this emulator. */
-static bool is_handed_over(const struct start *start, const struct emulator *emulator,
-                           enum exec_way way) {
-  if (way == EXEC_PTRACE) return is_host_program(emulator_path(start->manifest, emulator));
-  return way != EXEC_NONE;
-}
-
 /* Tries to become this file; returns an errno when that failed. */
 static int start_file(const struct start *start, const char *file, struct failure *failure) {
   struct target target;
@@ -183,7 +176,7 @@ static int start_file(const struct start *start, const char *file, struct failur
     error = exec_direct(&target, start->manifest, "this host's kernel may run it");
     bool refused = error == ENOEXEC || error == ENOENT;
     if (!refused || (error == ENOENT && !emulator)) return fail_direct(&target, error, failure);
-  } else if (emulator && is_handed_over(start, emulator, way)) {
+  } else if (emulator && (way == EXEC_BINFMT || way == EXEC_USERNS)) {
     exec_direct(&target, start->manifest, "as programs that it starts itself are");
   } else if (!emulator && binfmt_fits(&target)) {
     exec_direct(&target, start->manifest, "binfmt_misc starts it");

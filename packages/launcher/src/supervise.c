@@ -1,28 +1,33 @@
-/* The supervisor. The app keeps the launcher's process: its number, parent, group, session and exit
- * status are by nature what they would be without uport. The tracer is a grandchild that init adopts;
- * it belongs to a session of its own, blocks every signal, keeps none of the app's descriptors open
- * and ends with the last process that it traces. Should it be killed, the kernel kills those
- * (PTRACE_O_EXITKILL).
+/* The supervisor's life: see supervise.h.
  *
- * Stops: at an exec (seccomp), at fork, vfork and clone, and, as ptrace has it, at signals and the
- * ends of processes. Everything else runs at full speed. Group stops are left to job control
- * (PTRACE_LISTEN). */
+ * Tracing, it stops processes at an exec (seccomp), at fork, vfork and clone, and, as ptrace has it, at
+ * signals and the ends of processes. Everything else runs at full speed. Group stops are left to job
+ * control (PTRACE_LISTEN). Should it be killed, the kernel kills those (PTRACE_O_EXITKILL).
+ *
+ * Listening, it looks at what is to be executed while the kernel waits for its answer. Programs of the
+ * host go on at once. For one of a guest
+ *
+ *   it attaches, asks for a stop, and answers that the call is to be made again;
+ *   at the stop before that second call it changes the path: see exec-rewrite.h;
+ *   at the stop after the exec it puts the arguments in place, and detaches.
+ *
+ * Whatever comes between, such as a signal, makes it detach at once: the call is then made again and
+ * asked about again. Should it be killed, programs can be started no more (ENOSYS). */
 #include "supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "descriptors.h"
 #include "exec-filter.h"
 #include "exec-rewrite.h"
 #include "heap.h"
@@ -30,12 +35,36 @@
 #include "message.h"
 #include "tracees.h"
 
-/* From Linux's ptrace.h, where the C library has other names or none. */
+/* From Linux's ptrace.h and seccomp.h, where the C library has other names or none. */
 enum {
-  OPTIONS = PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK |
-            PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACESYSGOOD,
+  TRACE_OPTIONS = PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK |
+                  PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACESYSGOOD,
+  LISTEN_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
   SYSCALL_STOP = SIGTRAP | 0x80,
+  RESTART = 513, /* ERESTARTNOINTR: with a stop pending, the call is made again */
+  GO_ON = 1,     /* SECCOMP_USER_NOTIF_FLAG_CONTINUE */
 };
+
+struct notification {
+  uint64_t id;
+  uint32_t thread;
+  uint32_t flags;
+  uint32_t number;
+  uint32_t arch;
+  uint64_t instruction;
+  uint64_t args[6];
+};
+
+struct answer {
+  uint64_t id;
+  int64_t value;
+  int32_t error;
+  uint32_t flags;
+};
+
+#define RECEIVE _IOWR('!', 0, struct notification)
+#define SEND _IOWR('!', 1, struct answer)
+#define IS_VALID _IOW('!', 2, uint64_t)
 
 static struct rewriter rewriter;
 static struct rewrite *spare;
@@ -87,18 +116,29 @@ static void stop_waiting(struct tracee *tracee) {
   go_on(tracee->thread, 0);
 }
 
+static bool plan_at_stop(pid_t thread, bool is_execveat, struct rewrite *rewrite) {
+  struct exec_call call = {.is_execveat = is_execveat};
+  return read_exec(thread, &rewrite->before, &call) && plan_rewrite(&rewriter, thread, &call, rewrite) &&
+         apply_rewrite(thread, rewrite);
+}
+
 static void before_exec(pid_t thread) {
   unsigned long which = 0;
   struct tracee *tracee = add_tracee(thread);
+  /* The launcher's own exec needs no stop. */
+  ptrace(PTRACE_SETOPTIONS, thread, 0, TRACE_OPTIONS | PTRACE_O_TRACEEXEC);
   struct rewrite *rewrite = tracee ? take_rewrite() : NULL;
   if (rewrite && ptrace(PTRACE_GETEVENTMSG, thread, 0, &which) == 0 &&
-      rewrite_exec(&rewriter, thread, which == EXECVEAT_STOP, tracee->exe, rewrite)) {
+      plan_at_stop(thread, which == EXECVEAT_STOP, rewrite)) {
     tracee->rewrite = rewrite;
     /* It stops again when the call fails. */
     ptrace(PTRACE_SYSCALL, thread, 0, 0);
     return;
   }
-  if (rewrite) give_back(rewrite);
+  if (rewrite) {
+    if (rewrite->held >= 0) close(rewrite->held);
+    give_back(rewrite);
+  }
   go_on(thread, 0);
 }
 
@@ -112,20 +152,18 @@ static void after_exec(pid_t process) {
   struct tracee *tracee = add_tracee(process);
   if (tracee) {
     tracee->known = true;
-    tracee->exe = 0;
     drop_rewrite(tracee);
     close_held(tracee);
   }
   if (rewrite) {
-    uint64_t exe = finish_rewrite(process, rewrite);
+    bool finished = finish_rewrite(process, rewrite);
     if (tracee) {
-      tracee->exe = exe;
       tracee->held = rewrite->held;
     } else if (rewrite->held >= 0) {
       close(rewrite->held);
     }
     give_back(rewrite);
-    if (exe == 0) {
+    if (!finished) {
       debug("ptrace: process ", decimal((uint64_t)process), ": its arguments could not be made", NULL);
       kill(process, SIGKILL);
     }
@@ -149,17 +187,12 @@ static void after_failed_exec(pid_t thread) {
   go_on(thread, 0);
 }
 
-/* A new thread or process: it has its parent's memory, or a copy. */
+/* A new thread or process. */
 static void after_fork(pid_t parent) {
   unsigned long child = 0;
-  struct tracee *from = find_tracee(parent);
-  uint64_t exe = from ? from->exe : 0;
   if (ptrace(PTRACE_GETEVENTMSG, parent, 0, &child) == 0) {
     struct tracee *tracee = add_tracee((pid_t)child);
-    if (tracee) {
-      tracee->exe = exe;
-      stop_waiting(tracee);
-    }
+    if (tracee) stop_waiting(tracee);
   }
   go_on(parent, 0);
 }
@@ -204,24 +237,6 @@ static void handle(pid_t thread, int status) {
   }
 }
 
-__attribute__((noreturn)) static void supervise(void) {
-  for (;;) {
-    int status;
-    pid_t thread = waitpid(-1, &status, __WALL);
-    if (thread < 0 && errno == EINTR) continue;
-    if (thread < 0) _exit(0);
-    struct heap_mark mark = mark_heap();
-    handle(thread, status);
-    release_heap(mark);
-  }
-}
-
-static void block_signals(void) {
-  unsigned long all[8 / sizeof(unsigned long)];
-  memset(all, 0xff, sizeof all);
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, all, NULL, sizeof all);
-}
-
 /* The processes that it has stopped wait for it: a short slice makes the scheduler give it the
  * processor soon (Linux 6.12; older ones take no notice). */
 static void ask_for_short_slices(void) {
@@ -235,91 +250,187 @@ static void ask_for_short_slices(void) {
   syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-static void let_go(pid_t app) {
-  int status;
-  if (ptrace(PTRACE_INTERRUPT, app, 0, 0) == 0 && waitpid(app, &status, __WALL) == app) {
-    ptrace(PTRACE_DETACH, app, 0, 0);
+void prepare_supervision(const struct manifest *manifest) { prepare_rewriter(&rewriter, manifest); }
+
+bool is_kept_by_supervisor(int descriptor) {
+  if (descriptor == STDERR_FILENO && debug_wanted) return true;
+  for (unsigned i = 0; i < rewriter.manifest->emulator_count; i++) {
+    if (rewriter.files[i].descriptor == descriptor) return true;
   }
+  return false;
 }
 
-/* The tracer's life. `line` leads to the app: an errno goes there, one byte comes back when the
- * filter stands. */
-__attribute__((noreturn)) static void live(pid_t app, int line, const struct manifest *manifest) {
-  block_signals();
-  setsid();
-  int error = ptrace(PTRACE_SEIZE, app, 0, OPTIONS) == 0 ? 0 : errno;
-  ssize_t told = write(line, &error, sizeof error);
-  if (error != 0 || told != sizeof error) _exit(0);
-  prctl(PR_SET_NAME, "uport-children", 0, 0, 0);
-  ask_for_short_slices();
+int trace(pid_t app) { return ptrace(PTRACE_SEIZE, app, 0, TRACE_OPTIONS) == 0 ? 0 : errno; }
+
+void let_go(pid_t app) {
+  int status;
+  if (ptrace(PTRACE_INTERRUPT, app, 0, 0) != 0 || waitpid(app, &status, __WALL) != app) return;
+  if (!WIFSTOPPED(status)) return;
+  bool is_signal = status >> 16 == 0 && WSTOPSIG(status) != SYSCALL_STOP;
+  ptrace(PTRACE_DETACH, app, 0, is_signal ? WSTOPSIG(status) : 0);
+}
+
+void supervise_traced(pid_t app) {
   struct tracee *first = add_tracee(app);
   if (first) first->known = true;
-  /* Some emulators lie in memory: their descriptors are the app's. */
-  prepare_rewriter(&rewriter, manifest);
-  int kept[EMULATORS_MAX + 3];
-  unsigned count = 0;
-  if (debug_wanted) kept[count++] = STDERR_FILENO;
-  for (unsigned i = 0; i <= manifest->emulator_count; i++) {
-    int one = i == manifest->emulator_count ? line : rewriter.files[i].descriptor;
-    if (one < 0) continue;
-    unsigned place = count++;
-    for (; place > 0 && kept[place - 1] > one; place--) kept[place] = kept[place - 1];
-    kept[place] = one;
+  ask_for_short_slices();
+  for (;;) {
+    int status;
+    pid_t thread = waitpid(-1, &status, __WALL);
+    if (thread < 0 && errno == EINTR) continue;
+    if (thread < 0) _exit(0);
+    struct heap_mark mark = mark_heap();
+    handle(thread, status);
+    release_heap(mark);
   }
-  kept[count] = -1;
-  close_all(0, kept);
-  if (chdir("/") != 0) debug("ptrace: / is no working directory", NULL);
-  char go;
-  if (read(line, &go, 1) != 1) {
-    let_go(app);
-    _exit(0);
-  }
-  close(line);
-  supervise();
 }
 
-const char *start_supervisor(const struct manifest *manifest) {
-  int line[2];
-  if (access("/proc/self/mem", R_OK) != 0) return "there is no /proc";
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line) != 0) return error_name(errno);
-  pid_t app = getpid();
-  /* What is wrong with the guest's variables is told now: the supervisor's voice nobody hears. */
-  const struct surroundings *surroundings = &manifest->surroundings;
-  const struct elf guest = {.cpu = surroundings->cpu, .flags = surroundings->flags_value};
-  struct guest_environment environment;
-  find_guest_environment(surroundings, manifest->folder, &guest, &environment);
-  /* Where only a descendant may be traced (Yama). */
-  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-  /* No SIGCHLD is to reach the app (exit signal 0). */
-  long between = syscall(SYS_clone, 0, 0, 0, 0, 0);
-  if (between == 0) {
-    close(line[0]);
-    if (syscall(SYS_clone, 0, 0, 0, 0, 0) == 0) live(app, line[1], manifest);
-    _exit(0);
+static void detach(pid_t thread, int signal) {
+  lose(thread);
+  ptrace(PTRACE_DETACH, thread, 0, signal);
+}
+
+/* Attaches to a thread whose exec waits for an answer; false when that is forbidden. */
+static bool attach(pid_t thread, struct rewrite *rewrite) {
+  struct tracee *tracee = add_tracee(thread);
+  if (!tracee || tracee->rewrite) return false;
+  if (ptrace(PTRACE_SEIZE, thread, 0, LISTEN_OPTIONS) != 0) {
+    debug("ptrace: ", decimal((uint64_t)thread), ": cannot be attached to (", error_name(errno), ")", NULL);
+    if (tracee->held < 0) remove_tracee(thread);
+    return false;
   }
-  int error = between < 0 ? errno : 0;
-  close(line[1]);
-  if (error == 0) {
-    while (waitpid((pid_t)between, NULL, __WALL) < 0 && errno == EINTR) {}
-    ssize_t got;
-    while ((got = read(line[0], &error, sizeof error)) < 0 && errno == EINTR) {}
-    if (got != sizeof error) error = ESRCH;
-    /* What the app starts is followed from birth; nobody else is let in. */
-    prctl(PR_SET_PTRACER, 0, 0, 0, 0);
-    if (error == EPERM) {
-      close(line[0]);
-      return "this process is traced already, or tracing is forbidden (EPERM)";
+  tracee->rewrite = rewrite;
+  tracee->stage = INTERRUPTED;
+  ptrace(PTRACE_INTERRUPT, thread, 0, 0);
+  return true;
+}
+
+static bool read_notified(const struct notification *asked, struct exec_call *call) {
+  for (unsigned i = 0; i < host_abi_count; i++) {
+    const struct abi *abi = &host_abis[i];
+    if (abi->audit != asked->arch || (asked->number != abi->execve && asked->number != abi->execveat)) continue;
+    call->is_execveat = asked->number == abi->execveat;
+    memcpy(call->args, asked->args, sizeof call->args);
+    return true;
+  }
+  return false;
+}
+
+static void answer_one(int listener) {
+  struct notification asked;
+  struct exec_call call;
+  memset(&asked, 0, sizeof asked);
+  if (ioctl(listener, RECEIVE, &asked) != 0) return;
+  struct answer answer = {.id = asked.id, .flags = GO_ON};
+  pid_t thread = (pid_t)asked.thread;
+  struct rewrite *rewrite = take_rewrite();
+  if (rewrite && thread != 0 && read_notified(&asked, &call) &&
+      plan_rewrite(&rewriter, thread, &call, rewrite)) {
+    /* It may have been killed, and its number be another's. */
+    if (ioctl(listener, IS_VALID, &asked.id) == 0 && attach(thread, rewrite)) {
+      rewrite = NULL;
+      answer.error = -RESTART;
+      answer.flags = 0;
+    } else if (rewrite->held >= 0) {
+      close(rewrite->held);
     }
   }
-  const char *what = error == 0 ? NULL : "ptrace: ";
-  if (error == 0) {
-    error = install_exec_filter();
-    if (error != 0) {
-      what = "seccomp: ";
-    } else if (write(line[0], "", 1) != 1) {
-      die(STATUS_OWN_FAULT, "the supervisor is gone, start again", NULL);
+  if (rewrite) give_back(rewrite);
+  ioctl(listener, SEND, &answer);
+}
+
+/* The call is made again. */
+static bool change_again(pid_t thread, struct rewrite *rewrite) {
+  struct exec_call call = rewrite->call;
+  if (!read_exec(thread, &rewrite->before, &call)) return false;
+  return memcmp(call.args, rewrite->call.args, sizeof call.args) == 0 && apply_rewrite(thread, rewrite);
+}
+
+/* The kernel has made the new image. */
+static void after_listened_exec(pid_t process) {
+  unsigned long former = (unsigned long)process;
+  ptrace(PTRACE_GETEVENTMSG, process, 0, &former);
+  struct tracee *caller = find_tracee((pid_t)former);
+  struct rewrite *rewrite = caller && caller->stage == CALLED ? caller->rewrite : NULL;
+  int held = -1;
+  if (rewrite) {
+    held = rewrite->held;
+    rewrite->held = -1;
+    if (!finish_rewrite(process, rewrite)) {
+      debug("ptrace: process ", decimal((uint64_t)process), ": its arguments could not be made", NULL);
+      kill(process, SIGKILL);
     }
   }
-  close(line[0]);
-  return what ? concatenate(what, error_name(error), "") : NULL;
+  lose((pid_t)former);
+  detach(process, 0);
+  struct tracee *holder = held >= 0 ? add_tracee(process) : NULL;
+  if (holder) {
+    holder->held = held;
+  } else if (held >= 0) {
+    close(held);
+  }
+}
+
+static void handle_listened(pid_t thread, int status) {
+  struct tracee *tracee = find_tracee(thread);
+  if (!WIFSTOPPED(status)) {
+    lose(thread);
+    return;
+  }
+  int event = status >> 16, signal = WSTOPSIG(status);
+  if (event == PTRACE_EVENT_EXEC) {
+    after_listened_exec(thread);
+  } else if (tracee && tracee->stage == INTERRUPTED && event == PTRACE_EVENT_STOP && signal == SIGTRAP) {
+    tracee->stage = RESTARTING;
+    ptrace(PTRACE_SYSCALL, thread, 0, 0);
+  } else if (tracee && tracee->stage == RESTARTING && signal == SYSCALL_STOP &&
+             change_again(thread, tracee->rewrite)) {
+    tracee->stage = CALLED;
+    ptrace(PTRACE_SYSCALL, thread, 0, 0);
+  } else {
+    if (tracee && tracee->stage == CALLED) undo_rewrite(thread, tracee->rewrite);
+    detach(thread, event == 0 && signal != SYSCALL_STOP ? signal : 0);
+  }
+}
+
+/* Programs without a name are kept open for those who run them. */
+static void forget_if_gone(struct tracee *tracee) {
+  if (tracee->stage == FREE && kill(tracee->thread, 0) != 0 && errno == ESRCH) lose(tracee->thread);
+}
+
+void supervise_listening(int listener) {
+  const struct sigaction standard = {.sa_handler = SIG_DFL};
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  /* Where it is ignored, as it may have been by who started the app, nothing comes. */
+  sigaction(SIGCHLD, &standard, NULL);
+  struct pollfd sources[2] = {{.fd = listener, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+  bool first = true;
+  for (;;) {
+    if (poll(sources, 2, -1) < 0) {
+      if (errno == EINTR) continue;
+      _exit(1);
+    }
+    struct heap_mark mark = mark_heap();
+    if (first) {
+      ask_for_short_slices();
+      sources[1].fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+      first = false;
+    }
+    if ((sources[1].revents & POLLIN) != 0) {
+      struct signalfd_siginfo sent;
+      int status;
+      pid_t thread;
+      if (read(sources[1].fd, &sent, sizeof sent) < 0 && errno != EAGAIN) _exit(1);
+      while ((thread = waitpid(-1, &status, __WALL | WNOHANG)) > 0) handle_listened(thread, status);
+    }
+    if ((sources[0].revents & POLLIN) != 0) {
+      each_tracee(forget_if_gone);
+      answer_one(listener);
+    } else if ((sources[0].revents & (POLLHUP | POLLERR)) != 0) {
+      _exit(0);
+    }
+    release_heap(mark);
+  }
 }

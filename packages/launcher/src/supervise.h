@@ -1,12 +1,31 @@
-/* The supervisor: a process that traces this one and all that it starts, and gives each exec of a
- * guest's program to its emulator. */
+/* The supervisor: a process that gives each exec of a guest's program to its emulator, in this process
+ * and all that it starts. It works in one of two ways:
+ *
+ *   listening  the kernel asks it before each exec (SECCOMP_RET_USER_NOTIF); it attaches to a process
+ *              for the time of one exec only
+ *   tracing    it traces all processes all the time; that works where it may attach to its descendants
+ *              at most */
 #ifndef UPORT_SUPERVISE_H
 #define UPORT_SUPERVISE_H
 
+#include <stdbool.h>
+#include <sys/types.h>
+
 #include "manifest.h"
 
-/* Returns NULL when every exec of this process and its children is supervised from now on, else why
- * it is not: this process is as it was then, but for no_new_privs. */
-const char *start_supervisor(const struct manifest *manifest);
+/* Before the supervisor has memory of its own. */
+void prepare_supervision(const struct manifest *manifest);
+
+/* Whether a descriptor has to stay open for it. */
+bool is_kept_by_supervisor(int descriptor);
+
+/* Begins to trace a process; 0 or an errno. */
+int trace(pid_t app);
+/* And ends it. */
+void let_go(pid_t app);
+
+/* The rest of the supervisor's life. */
+__attribute__((noreturn)) void supervise_traced(pid_t app);
+__attribute__((noreturn)) void supervise_listening(int listener);
 
 #endif

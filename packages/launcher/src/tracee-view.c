@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,7 +19,7 @@ struct how {
   uint64_t mode;
   uint64_t resolve;
 };
-enum { OPENAT2 = 437, IN_ROOT = 0x10 };
+enum { OPENAT2 = 437, IN_ROOT = 0x10, NGROUPS_LIMIT = 4096 };
 
 static const char *descriptor_path(int descriptor) {
   return concatenate("/proc/self/fd/", decimal((uint64_t)descriptor), "");
@@ -35,10 +37,73 @@ static bool has_same_root(const char *self) {
          own.st_dev == its.st_dev && own.st_ino == its.st_ino;
 }
 
+/* Whose permissions count at files. */
+struct file_user {
+  uid_t uid;
+  gid_t gid;
+  size_t group_count;
+  gid_t groups[NGROUPS_LIMIT];
+};
+
+static unsigned long next_number(const char **at) {
+  while (**at == ' ' || **at == '\t') (*at)++;
+  unsigned long value = 0;
+  for (; **at >= '0' && **at <= '9'; (*at)++) value = value * 10 + (unsigned long)(**at - '0');
+  return value;
+}
+
+/* The last of the four numbers of a line: that for files. */
+static bool read_fourth(const char *status, const char *name, unsigned *number) {
+  const char *at = strstr(status, name);
+  if (!at) return false;
+  at += strlen(name);
+  for (unsigned i = 0; i < 4; i++) *number = (unsigned)next_number(&at);
+  return true;
+}
+
+/* A process that has given up root's rights is held to its own. Only root can be somebody else. */
+static struct file_user *user_of(const struct tracee_view *view) {
+  static struct file_user user;
+  static char status[64 * 1024];
+  if (geteuid() != 0) return NULL;
+  int file = open(concatenate(view->self, "status", ""), O_RDONLY | O_CLOEXEC);
+  ssize_t size = file < 0 ? -1 : read(file, status, sizeof status - 1);
+  if (file >= 0) close(file);
+  if (size <= 0) return NULL;
+  status[size] = '\0';
+  if (!read_fourth(status, "\nUid:", &user.uid) || !read_fourth(status, "\nGid:", &user.gid)) return NULL;
+  if (user.uid == 0) return NULL;
+  const char *groups = strstr(status, "\nGroups:");
+  user.group_count = 0;
+  for (groups = groups ? groups + 8 : ""; user.group_count < NGROUPS_LIMIT; user.group_count++) {
+    while (*groups == ' ' || *groups == '\t') groups++;
+    if (*groups < '0' || *groups > '9') break;
+    user.groups[user.group_count] = (gid_t)next_number(&groups);
+  }
+  return &user;
+}
+
+static void become_user(const struct file_user *user) {
+  if (!user) return;
+  setgroups(user->group_count, user->groups);
+  setfsgid(user->gid);
+  setfsuid(user->uid);
+}
+
+static void become_self(const struct file_user *user) {
+  if (!user) return;
+  int error = errno;
+  setfsuid(geteuid());
+  setfsgid(getegid());
+  setgroups(0, NULL);
+  errno = error;
+}
+
 void start_view(struct tracee_view *view, pid_t thread) {
   view->thread = thread;
   view->self = concatenate("/proc/", decimal((uint64_t)thread), "/");
   view->same_root = has_same_root(view->self);
+  view->user = user_of(view);
   view->no_follow = false;
   view->file = -1;
 }
@@ -132,16 +197,22 @@ int check_in_view(void *context, const char *path, bool is_interpreter) {
   if (view->file < 0 || fstat(view->file, &view->status) != 0) return errno;
   if (S_ISLNK(view->status.st_mode)) return ELOOP;
   if (!S_ISREG(view->status.st_mode)) return EACCES;
+  become_user(view->user);
   /* AT_EMPTY_PATH for faccessat2 came with it (Linux 5.8). */
-  if (syscall(SYS_faccessat2, view->file, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0) return 0;
-  if (errno != ENOSYS) return errno;
+  int error = syscall(SYS_faccessat2, view->file, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) == 0 ? 0 : errno;
+  become_self(view->user);
+  if (error != ENOSYS) return error;
   return access(descriptor_path(view->file), X_OK) == 0 ? 0 : errno;
 }
 
 int open_in_view(void *context, const char *path) {
   struct tracee_view *view = context;
   (void)path;
-  return open(descriptor_path(view->file), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  const char *name = descriptor_path(view->file);
+  become_user(view->user);
+  int descriptor = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  become_self(view->user);
+  return descriptor;
 }
 
 bool is_name_in_view(const struct tracee_view *view, const char *path) {

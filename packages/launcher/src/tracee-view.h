@@ -12,6 +12,7 @@ struct tracee_view {
   pid_t thread;
   const char *self;   /* "/proc/PID/" of it */
   bool same_root;     /* its / is this process's own */
+  struct file_user *user; /* whose permissions count, or NULL: this process's own */
   bool no_follow;     /* the first file must be no symbolic link */
   int file;           /* O_PATH, of the file that was looked at last, or -1 */
   struct stat status; /* of that file */

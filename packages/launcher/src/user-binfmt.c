@@ -16,10 +16,11 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "capabilities.h"
+#include "kernel-version.h"
 #include "memory.h"
 #include "message.h"
 #include "own-loader.h"
@@ -261,40 +262,18 @@ static void close_work(void) {
   }
 }
 
-static unsigned long read_number(const char **text) {
-  unsigned long value = 0;
-  for (; **text >= '0' && **text <= '9'; (*text)++) value = value * 10 + (unsigned long)(**text - '0');
-  return value;
-}
-
-static bool is_new_enough(const char *release) {
-  unsigned long major = read_number(&release);
-  if (*release == '.') release++;
-  unsigned long minor = read_number(&release);
-  return major > FIRST_MAJOR || (major == FIRST_MAJOR && minor >= FIRST_MINOR);
-}
-
 const char *loses_in_user_namespace(void) {
-  struct {
-    uint32_t version;
-    int pid;
-  } header = {0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */, 0};
-  struct {
-    uint32_t effective, permitted, inheritable;
-  } sets[2] = {{0, 0, 0}, {0, 0, 0}};
-  if (syscall(SYS_capget, &header, sets) != 0) return NULL;
-  bool any = (sets[0].effective | sets[0].permitted | sets[1].effective | sets[1].permitted) != 0;
-  return any ? "this process has capabilities (as root has), which it would lose in a user namespace"
+  return has_any_capability()
+             ? "this process has capabilities (as root has), which it would lose in a user namespace"
              : NULL;
 }
 
 const char *register_privately(const struct manifest *manifest) {
   static char stack[STACK_SIZE] __attribute__((aligned(16)));
-  struct utsname system;
   const char *lacking = kernel_lacks_options(manifest);
   if (lacking) return lacking;
-  if (uname(&system) == 0 && !is_new_enough(system.release)) {
-    return concatenate("Linux 6.7 is needed, this is ", copy_bytes(system.release, strlen(system.release)), "");
+  if (!kernel_is_at_least(FIRST_MAJOR, FIRST_MINOR)) {
+    return concatenate("Linux 6.7 is needed, this is ", kernel_release(), "");
   }
   work.manifest = manifest;
   work.uid = (unsigned)geteuid();

@@ -59,6 +59,8 @@ export interface Ran {
 }
 
 export interface RunOptions {
+  /** Milliseconds; 20 s unless given. */
+  readonly timeout?: number;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -68,7 +70,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     encoding: 'latin1',
     // These emulators are scripts; children of the app have tests of their own.
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', UPORT_EXEC: 'none', ...options.env },
-    timeout: 20_000,
+    timeout: options.timeout ?? 20_000,
     killSignal: 'SIGKILL',
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
