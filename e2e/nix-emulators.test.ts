@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Plan } from '@uport/core';
 import { fixture, missingToolchains } from '@uport/testkit';
@@ -39,17 +39,21 @@ describe.skipIf(missing)(named('emulators out of a Nix store', missing), () => {
   });
   afterAll(() => removeFolder(folder));
 
-  const build = (outDir: string, emulators: string, ...hosts: readonly string[]) =>
-    uport([
-      ...['build', app, '--emit', 'oci', '-o', path.join(folder, outDir)],
-      ...['--compression-level', '1', '--emulators', emulators],
-      ...hosts.flatMap((host) => ['--host', host]),
-    ]);
+  const build = (
+    outDir: string,
+    emulators: string,
+    hosts: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) => {
+    const out = ['--emit', 'oci', '-o', path.join(folder, outDir), '--compression-level', '1'];
+    const args = ['--emulators', emulators, ...hosts.flatMap((host) => ['--host', host])];
+    return uport(['build', app, ...out, ...args], { env });
+  };
   const planOf = async (outDir: string): Promise<Plan> =>
     JSON.parse(await readFile(path.join(folder, outDir, 'plan.json'), 'utf8'));
 
   test('are found through a store path of links, and pinned by path and hash', async () => {
-    const built = await build('store', `nix:${folder}/root${paths.all}`, 'amd64', 'arm64');
+    const built = await build('store', `nix:${folder}/root${paths.all}`, ['amd64', 'arm64']);
     expect(built, built.stderr).toMatchObject({ status: 0 });
     for (const host of (await planOf('store')).hosts) {
       const origin = 'emulator' in host ? host.emulator.origin : undefined;
@@ -63,6 +67,24 @@ describe.skipIf(missing)(named('emulators out of a Nix store', missing), () => {
     }
   });
 
+  test('are found in a profile, of which nothing else is read', async () => {
+    const home = path.join(folder, 'home');
+    const profile = path.join(home, '.nix-profile/bin');
+    await mkdir(profile, { recursive: true });
+    const wanted = (await planOf('store')).hosts.find(({ host }) => host === 'x86_64');
+    const origin = wanted && 'emulator' in wanted ? wanted.emulator.origin : undefined;
+    if (origin?.provider !== 'nix') throw new Error('there is no emulator of Nix');
+    const place = path.join(folder, 'root', origin.storePath, 'bin/qemu-riscv64');
+    await symlink(place, path.join(profile, 'qemu-riscv64'));
+    await symlink(`/nix/store/${'0'.repeat(32)}-gone/bin/other`, path.join(profile, 'other'));
+    const built = await build('profile', 'nix', ['amd64'], { HOME: home });
+    expect(built, built.stderr).toMatchObject({ status: 0 });
+    const [host] = (await planOf('profile')).hosts;
+    expect(host).toMatchObject({ emulator: { origin } });
+    const none = await build('no', 'nix', ['riscv64', 's390x'], { HOME: home });
+    expect(errorCode(none)).toBe('UPORT_HOST_UNSUPPORTED');
+  });
+
   test('come out of a binary cache, whose key must be known', async () => {
     const key = path.join(folder, 'key');
     await nix('nix-store', ['--generate-binary-cache-key', 'test-1', key, `${key}.pub`]);
@@ -71,17 +93,17 @@ describe.skipIf(missing)(named('emulators out of a Nix store', missing), () => {
     expect(await nix('nix', ['copy', '--to', to, paths.all])).toMatchObject({ status: 0 });
     const trusted = encodeURIComponent(await readFile(`${key}.pub`, 'utf8'));
     const from = `nix:${cache}?trusted-public-keys=${trusted}#${paths.all}`;
-    expect(await build('cached', from, 'amd64')).toMatchObject({ status: 0 });
+    expect(await build('cached', from, ['amd64'])).toMatchObject({ status: 0 });
     const store = await planOf('store');
     expect((await planOf('cached')).hosts).toEqual(
       store.hosts.filter(({ host }) => host === 'x86_64'),
     );
-    const untrusted = await build('no', `nix:${cache}#${paths.all}`, 'amd64');
+    const untrusted = await build('no', `nix:${cache}#${paths.all}`, ['amd64']);
     expect(errorCode(untrusted)).toBe('UPORT_NIX_UNTRUSTED');
   });
 
   test('must be static', async () => {
-    const refused = await build('no', `nix:${folder}/root${paths.dynamic}`, 'amd64');
+    const refused = await build('no', `nix:${folder}/root${paths.dynamic}`, ['amd64']);
     expect(errorCode(refused)).toBe('UPORT_EMULATOR_NOT_STATIC');
     expect(refused.stderr).toContain('pkgsStatic.qemu-user');
   });

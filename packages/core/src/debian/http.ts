@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UportError } from '@uport/errors';
-import { collectAfter } from '../memory.ts';
+import { fetchReason } from '../http/fetch-reason.ts';
+import { responseBody } from '../http/response-body.ts';
+import { type Watchdog, watchdog } from '../http/watchdog.ts';
 import type { DebianContext } from './context.ts';
 
 const RETRY_DELAYS: readonly number[] = [500, 2000, 5000];
-const STALL_TIMEOUT = 60_000;
 
 /** Faults that another try may heal. */
 const PASSING = new Set([
@@ -77,7 +78,7 @@ export async function get(
   context: DebianContext,
   options: RequestOptions,
 ): Promise<Answer> {
-  const watch = watchdog(context);
+  const watch = watchdog(context.signal, context.debian?.stallTimeout);
   let response: Response;
   try {
     response = await fetch(url, {
@@ -128,52 +129,19 @@ async function* readBody(
 ): AsyncGenerator<Uint8Array> {
   const limit = options.size ?? options.maxSize;
   let size = 0;
-  const reader = response.body?.getReader();
-  try {
-    while (reader) {
-      let part: Awaited<ReturnType<typeof reader.read>>;
-      try {
-        part = await reader.read();
-      } catch (error) {
-        context.signal.throwIfAborted();
-        throw unreachable(url, error);
-      }
-      if (part.done) break;
-      watch.alive();
-      size += part.value.length;
-      if (size > limit) throw wrongSize(url, `more than ${limit} bytes came`);
-      yield part.value;
-      // fetch dropped buffers of the same size on the way.
-      collectAfter(part.value.length);
-    }
-    if (options.size !== undefined && size !== options.size) {
-      throw wrongSize(url, `${size} bytes came, not ${options.size}`);
-    }
-  } finally {
-    watch.stop();
-    await reader?.cancel().catch(() => undefined);
+  const body = responseBody(response, {
+    watch,
+    signal: context.signal,
+    broken: (error) => unreachable(url, error),
+  });
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > limit) throw wrongSize(url, `more than ${limit} bytes came`);
+    yield chunk;
   }
-}
-
-interface Watchdog {
-  readonly signal: AbortSignal;
-  alive(): void;
-  stop(): void;
-}
-
-/** Aborts when no sign of life came for a while, or the caller's signal says so. */
-function watchdog(context: DebianContext): Watchdog {
-  const stall = new AbortController();
-  const limit = context.debian?.stallTimeout ?? STALL_TIMEOUT;
-  const timer = setTimeout(
-    () => stall.abort(new Error(`no byte came for ${limit / 1000} s`)),
-    limit,
-  );
-  return {
-    signal: AbortSignal.any([context.signal, stall.signal]),
-    alive: () => void timer.refresh(),
-    stop: () => clearTimeout(timer),
-  };
+  if (options.size !== undefined && size !== options.size) {
+    throw wrongSize(url, `${size} bytes came, not ${options.size}`);
+  }
 }
 
 function statusFault(url: string, status: number, headers: Headers): UportError {
@@ -238,19 +206,8 @@ function unreachable(url: string, error: unknown): UportError {
   return new UportError({
     code: 'UPORT_DEBIAN_UNREACHABLE',
     category: 'network',
-    message: `${url} cannot be fetched: ${reason(error)}`,
+    message: `${url} cannot be fetched: ${fetchReason(error)}`,
     hint: 'check the network (NODE_USE_ENV_PROXY=1 makes Node use HTTP_PROXY), or name another mirror with UPORT_DEBIAN_MIRROR',
     cause: error,
   });
-}
-
-/** fetch says only "fetch failed"; what happened is in its causes. */
-function reason(error: unknown): string {
-  const parts: string[] = [];
-  for (let at: unknown = error; at instanceof Error && parts.length < 4; at = at.cause) {
-    const { code } = at as NodeJS.ErrnoException;
-    const text = at.message || code || at.name;
-    if (!parts.includes(text) && text !== 'fetch failed') parts.push(text);
-  }
-  return parts.join(': ') || 'the connection failed';
 }

@@ -1,7 +1,10 @@
 // A binary cache behind HTTP: GET, HEAD and PUT of plain files, as Nix's own http store does.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UportError } from '@uport/errors';
-import { cacheFault, reasonOf } from './faults.ts';
+import { fetchReason } from '../http/fetch-reason.ts';
+import { responseBody } from '../http/response-body.ts';
+import { type Watchdog, watchdog } from '../http/watchdog.ts';
+import { cacheFault } from './faults.ts';
 import type { CacheFile, CacheTransport, CacheUpload } from './transport.ts';
 
 export interface HttpTransportOptions {
@@ -25,8 +28,6 @@ export interface AuthorizedRequest {
 
 const EMPTY_BODY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 const RETRY_DELAYS: readonly number[] = [500, 2000, 5000];
-/** Nothing sent and nothing answered for so long ends a try. Milliseconds. */
-const STALL = 60_000;
 /** What a server says of an error is worth showing up to here. */
 const MAX_EXPLANATION = 4096;
 
@@ -62,12 +63,12 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
     method: AuthorizedRequest['method'],
     name: string,
     signal: AbortSignal,
-    upload?: CacheUpload,
-  ): Promise<{ response: Response; watch: Watch } | undefined> => {
+    what: Requested = {},
+  ): Promise<Answer | undefined> => {
     for (let attempt = 0; ; attempt++) {
       signal.throwIfAborted();
       try {
-        return await one(method, urlOf(name), signal, { authorize, signed }, upload);
+        return await one(method, urlOf(name), signal, { authorize, signed }, what);
       } catch (error) {
         signal.throwIfAborted();
         const delay = delays[attempt];
@@ -82,12 +83,16 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
     async read(name, signal): Promise<CacheFile | undefined> {
       const answer = await request('GET', name, signal);
       if (answer === undefined) return undefined;
-      const { response, watch } = answer;
+      const { response } = answer;
       const length = response.headers.get('content-length');
       const encoded = response.headers.get('content-encoding') !== null;
       return {
         size: length === null || encoded ? undefined : Number(length),
-        chunks: bodyOf(response, urlOf(name), watch, signal),
+        chunks: resumed(answer, urlOf(name), {
+          delays,
+          signal,
+          again: (offset) => request('GET', name, signal, { offset }),
+        }),
       };
     },
     async has(name, signal) {
@@ -96,11 +101,18 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
       return answer !== undefined;
     },
     async write(name, upload, signal) {
-      const answer = await request('PUT', name, signal, upload);
+      const answer = await request('PUT', name, signal, { upload });
       answer?.watch.stop();
       await answer?.response.body?.cancel().catch(() => undefined);
     },
   };
+}
+
+/** What a request is about besides a name. */
+interface Requested {
+  readonly upload?: CacheUpload;
+  /** The first byte that is wanted. */
+  readonly offset?: number;
 }
 
 interface Authorization {
@@ -114,12 +126,13 @@ async function one(
   url: URL,
   signal: AbortSignal,
   { authorize, signed }: Authorization,
-  upload: CacheUpload | undefined,
-): Promise<{ response: Response; watch: Watch } | undefined> {
+  { upload, offset = 0 }: Requested,
+): Promise<Answer | undefined> {
   const watch = watchdog(signal);
   const headers: Record<string, string> = {
     'accept-encoding': 'identity',
     'user-agent': 'uport',
+    ...(offset > 0 && { range: `bytes=${offset}-` }),
     ...(upload && {
       'content-type': upload.contentType,
       'content-length': String(upload.size),
@@ -158,7 +171,9 @@ async function one(
     if (bodyFault !== undefined) throw bodyFault;
     throw unreachable(url, error);
   }
-  if (response.ok) return { response, watch };
+  const range = response.headers.get('content-range');
+  const isPart = response.status === 206 && range?.startsWith(`bytes ${offset}-`);
+  if (response.ok && (response.status !== 206 || isPart)) return { response, watch };
   watch.alive();
   const explanation = await readExplanation(response).catch(() => '');
   watch.stop();
@@ -170,47 +185,52 @@ async function one(
   throw statusFault(url, status, method, explanation);
 }
 
-async function* bodyOf(
-  response: Response,
+/**
+ * A body that is asked for again, from where it broke, when the connection breaks. What came before is
+ * not looked at again: whoever reads checks the whole.
+ */
+async function* resumed(
+  first: Answer,
   url: URL,
-  watch: Watch,
-  signal: AbortSignal,
+  { delays, again, signal }: Resuming,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = response.body?.getReader();
-  try {
-    while (reader) {
-      let part: Awaited<ReturnType<typeof reader.read>>;
-      try {
-        part = await reader.read();
-      } catch (error) {
-        signal.throwIfAborted();
-        throw unreachable(url, error);
+  let answer = first;
+  let offset = 0;
+  for (let attempt = 0; ; attempt++) {
+    const { response, watch } = answer;
+    // A server that does not know ranges sends all of it again.
+    let skip = response.status === 206 ? 0 : offset;
+    const broken = (error: unknown) => unreachable(url, error);
+    try {
+      for await (const chunk of responseBody(response, { watch, signal, broken })) {
+        const fresh = chunk.subarray(Math.min(skip, chunk.length));
+        skip -= chunk.length - fresh.length;
+        offset += fresh.length;
+        if (fresh.length > 0) yield fresh;
       }
-      if (part.done) return;
-      watch.alive();
-      yield part.value;
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      const delay = delays[attempt];
+      if (delay === undefined || !mayPass(error)) throw error;
+      await sleep(delay, undefined, { signal }).catch(() => undefined);
+      const next = await again(offset);
+      if (next === undefined) throw error;
+      answer = next;
     }
-  } finally {
-    watch.stop();
-    await reader?.cancel().catch(() => undefined);
   }
 }
 
-interface Watch {
+interface Resuming {
+  /** Milliseconds before each further try. */
+  readonly delays: readonly number[];
+  readonly again: (offset: number) => Promise<Answer | undefined>;
   readonly signal: AbortSignal;
-  alive(): void;
-  stop(): void;
 }
 
-function watchdog(signal: AbortSignal): Watch {
-  const stall = new AbortController();
-  const abort = () => stall.abort(new Error(`no byte came for ${STALL / 1000} s`));
-  const timer = setTimeout(abort, STALL);
-  return {
-    signal: AbortSignal.any([signal, stall.signal]),
-    alive: () => void timer.refresh(),
-    stop: () => clearTimeout(timer),
-  };
+interface Answer {
+  readonly response: Response;
+  readonly watch: Watchdog;
 }
 
 /** `https://USER:PASSWORD@…`, which fetch refuses in an address. */
@@ -266,7 +286,7 @@ function statusFault(url: URL, status: number, method: string, text: string): Up
 function unreachable(url: URL, error: unknown): UportError {
   return cacheFault(
     'UPORT_NIX_CACHE_UNREACHABLE',
-    `${urlForPeople(url)} cannot be reached: ${reasonOf(error)}`,
+    `${urlForPeople(url)} cannot be reached: ${fetchReason(error)}`,
     'check the address and the network (NODE_USE_ENV_PROXY=1 makes Node use HTTP_PROXY)',
     error,
   );

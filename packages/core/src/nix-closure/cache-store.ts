@@ -1,5 +1,7 @@
 // Store objects out of a binary cache, each checked against its .narinfo and that against a key.
 import { createHash } from 'node:crypto';
+import { open, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { textPath } from '../model/byte-path.ts';
 import { type Digest, parseDigest } from '../model/digest.ts';
@@ -10,6 +12,8 @@ import { type NixPublicKey, parseNixPublicKey } from '../nix/public-key.ts';
 import { parseStorePath } from '../nix/store-path.ts';
 import type { OpenCache } from '../nix-cache/open-cache.ts';
 import type { CacheTransport } from '../nix-cache/transport.ts';
+import { temporaryName } from '../store/temporary.ts';
+import { systemError } from '../system-error.ts';
 import { scanOfEntries } from './canonical-scan.ts';
 import { pathMissing } from './faults.ts';
 import { decodeNar } from './nar-decoder.ts';
@@ -79,20 +83,63 @@ async function fetchObject(
   const { store, signal } = context;
   const source = await transport.read(narName(info, transport), signal);
   if (source === undefined) throw damaged(info, transport, 'has no NAR at the address it names');
-  const packed = createHash('sha256');
-  const { digest, size } = await store.put(observe(source.chunks, packed), {
-    maxSize: info.fileSize ?? info.narSize + SLACK,
-    signal,
-  });
-  if (info.fileHash?.algorithm === 'sha256' && !sameHash(info.fileHash, packed.digest())) {
-    throw damaged(info, transport, 'is not the file that its .narinfo promises');
+  const temporary = path.join(store.root, 'tmp', temporaryName());
+  try {
+    const maxSize = info.fileSize ?? info.narSize + SLACK;
+    const { size, sha256 } = await download(source.chunks, temporary, maxSize, signal);
+    if (info.fileHash?.algorithm === 'sha256' && !sameHash(info.fileHash, sha256)) {
+      throw damaged(info, transport, 'is not the file that its .narinfo promises');
+    }
+    return await unpack(temporary, size, transport, info, context);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof UportError ? error : systemError(error, temporary);
+  } finally {
+    await rm(temporary, { force: true });
   }
+}
+
+/** Into a file that is not kept: its content will be. */
+async function download(
+  chunks: AsyncIterable<Uint8Array>,
+  file: string,
+  maxSize: number,
+  signal: AbortSignal,
+): Promise<{ size: number; sha256: Buffer }> {
+  const sha256 = createHash('sha256');
+  let size = 0;
+  const handle = await open(file, 'wx', 0o600);
+  try {
+    for await (const chunk of chunks) {
+      signal.throwIfAborted();
+      size += chunk.length;
+      if (size > maxSize) {
+        throw new UportError({
+          code: 'UPORT_NIX_NAR_DAMAGED',
+          category: 'input',
+          message: `a NAR is larger than the ${maxSize} bytes that its .narinfo allows`,
+          hint: 'the cache is damaged or was made to mislead; fill it again',
+        });
+      }
+      sha256.update(chunk);
+      await handle.writeFile(chunk);
+    }
+  } finally {
+    await handle.close();
+  }
+  return { size, sha256: sha256.digest() };
+}
+
+async function unpack(
+  file: string,
+  size: number,
+  transport: CacheTransport,
+  info: NarInfo,
+  context: ClosureContext,
+): Promise<NarFiles> {
+  const { signal } = context;
   const plain = createHash('sha256');
-  const chunks = observe(
-    decodeNar(store.pathOf(digest), size, info.compression, signal),
-    plain,
-    info,
-  );
+  const chunks = observe(decodeNar(file, size, info.compression, signal), plain, info);
   const found = await storeNarFiles(readNar(chunks, { signal, size: info.narSize }), context);
   if (!sameHash(info.narHash, plain.digest())) {
     throw damaged(info, transport, 'has other bytes than its .narinfo promises');

@@ -1,5 +1,6 @@
 // Emulators that Nix built: `qemu-user` of nixpkgs, out of a store, a closure or a binary cache.
 import { existsSync } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
@@ -14,7 +15,8 @@ import { DEFAULT_TRUSTED_KEYS, parseNixPublicKey } from '../nix/public-key.ts';
 import { openCache } from '../nix-cache/open-cache.ts';
 import { cacheStore } from '../nix-closure/cache-store.ts';
 import { folderStore } from '../nix-closure/folder-store.ts';
-import { nixInput } from '../nix-closure/nix-input.ts';
+import { type NixInput, nixInput } from '../nix-closure/nix-input.ts';
+import type { NixStore } from '../nix-closure/nix-store.ts';
 import { type NixClosure, readClosure } from '../nix-closure/read-closure.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
 import { emulatorNames } from './dir-provider.ts';
@@ -36,12 +38,15 @@ const PROFILES = (home: string) => [
  *   address of a binary cache. None: what is installed in the user's and the system's profiles.
  */
 export function nixProvider(source: string | undefined): EmulatorProvider {
-  let opened: Promise<readonly NixClosure[]> | undefined;
+  let opened: Promise<NixClosure> | undefined;
   return {
     name: source === undefined ? 'nix' : `nix:${withoutSecrets(source)}`,
     async find(guest, host, context) {
-      opened ??= openClosures(source, context);
-      return find(await opened, guest, host, context);
+      if (source === undefined) {
+        return find(await openInstalled(guest, host, context), guest, host, context);
+      }
+      opened ??= openClosure(source, context);
+      return find([await opened], guest, host, context);
     },
   };
 }
@@ -51,19 +56,78 @@ function withoutSecrets(source: string): string {
   return source.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^#]*@/i, '$1').replace(/\?[^#]*/, '');
 }
 
-async function openClosures(
-  source: string | undefined,
+/**
+ * The store objects that profiles link to by an emulator's name, each alone: a profile's whole closure
+ * is all that is installed.
+ */
+async function openInstalled(
+  guest: Arch,
+  host: Arch,
   context: ProviderContext,
 ): Promise<readonly NixClosure[]> {
-  if (source !== undefined) return [await openClosure(source, context)];
   const present = PROFILES(homedir()).filter((each) => existsSync(each));
-  if (present.length > 0) return Promise.all(present.map((each) => openClosure(each, context)));
-  throw new UportError({
-    code: 'UPORT_EMULATOR_FOLDER_MISSING',
-    category: 'usage',
-    message: 'there is no Nix profile on this machine',
-    hint: 'name a store path: nix build nixpkgs#pkgsStatic.qemu-user, then --emulators nix:./result',
-  });
+  if (present.length === 0) {
+    throw new UportError({
+      code: 'UPORT_EMULATOR_FOLDER_MISSING',
+      category: 'usage',
+      message: 'there is no Nix profile on this machine',
+      hint: 'name a store path: nix build nixpkgs#pkgsStatic.qemu-user, then --emulators nix:./result',
+    });
+  }
+  const objects = new Map<string, NixInput>();
+  for (const profile of present) {
+    for (const file of await emulatorFiles(profile, emulatorNames(guest, host))) {
+      const input = nixInput(await realpath(path.join(profile, file)));
+      if (input?.root !== undefined) objects.set(`${input.root} ${input.storePath}`, input);
+    }
+  }
+  return Promise.all(
+    [...objects.values()].map(async ({ root = '/', storePath }) => {
+      const task = (context.progress ?? silentProgress).start(
+        `Reading ${storePath}`,
+        undefined,
+        'bytes',
+      );
+      try {
+        const { store, signal } = context;
+        return await readClosure(storePath, alone(await folderStore(root)), {
+          store,
+          task,
+          signal,
+        });
+      } finally {
+        task.done();
+      }
+    }),
+  );
+}
+
+/** A store whose objects need no others: static programs do not. */
+function alone(store: NixStore): NixStore {
+  return {
+    name: store.name,
+    read: async (storePath, context) => ({
+      ...(await store.read(storePath, context)),
+      references: [],
+    }),
+  };
+}
+
+/** Files of these names in `bin` and in the `bin` of each host's folder, in a fixed order. */
+async function emulatorFiles(
+  profile: string,
+  names: ReadonlySet<string>,
+): Promise<readonly string[]> {
+  const tops = await readdir(profile).catch(() => []);
+  const folders = ['bin', ...tops.sort().map((top) => path.join(top, 'bin'))];
+  const found: string[] = [];
+  for (const folder of folders) {
+    for (const name of names) {
+      const status = await stat(path.join(profile, folder, name)).catch(() => undefined);
+      if (status?.isFile()) found.push(path.join(folder, name));
+    }
+  }
+  return found;
 }
 
 async function openClosure(source: string, context: ProviderContext): Promise<NixClosure> {
