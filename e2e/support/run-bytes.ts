@@ -9,6 +9,8 @@ export interface RunBytesOptions {
   /** Told each piece of standard output as it comes. */
   readonly onOutput?: (text: string) => void;
   readonly env?: Readonly<Record<string, string>>;
+  /** 60 when left out. */
+  readonly seconds?: number;
 }
 
 /** Runs a command whose words are bytes as Latin-1; Node itself passes arguments as UTF-8 only. */
@@ -30,7 +32,7 @@ function runScript(script: string, options: RunBytesOptions): Promise<CommandRes
   return new Promise((resolve, reject) => {
     const child = spawn('/bin/sh', [script], {
       env: { ...process.env, ...options.env },
-      timeout: 60_000,
+      timeout: (options.seconds ?? 60) * 1000,
       killSignal: 'SIGKILL',
     });
     const output: Buffer[] = [];

@@ -1,5 +1,5 @@
 /* Runs checks one after another, each in a process and a folder of its own, and prints a line for each:
- * "pass NAME" or "fail NAME: what was seen". */
+ * "pass NAME" or "fail NAME: what was seen", and then "took N ms: NAME". */
 #include <ftw.h>
 
 #include "support.h"
@@ -11,6 +11,8 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
 
 /* In a process and a session of its own: answers by a pipe. */
 static void check(const struct behaviour *one, int seconds) {
+  struct timespec begin, now;
+  clock_gettime(CLOCK_MONOTONIC, &begin);
   int ends[2];
   char folder[] = "/tmp/check-XXXXXX", answer[600] = "";
   if (pipe2(ends, O_CLOEXEC) || !mkdtemp(folder)) exit(3);
@@ -51,6 +53,8 @@ static void check(const struct behaviour *one, int seconds) {
   }
   if (*answer) printf("fail %s: %s\n", one->name, answer);
   else printf("pass %s\n", one->name);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  printf("took %ld ms: %s\n", (now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000, one->name);
   fflush(stdout);
   nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }

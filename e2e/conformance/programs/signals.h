@@ -251,6 +251,7 @@ static const char *signals_parent_death(void) {
       execv(TOOL, argv);
       _exit(1);
     }
+    close(ends[1]);
     pause();
   }
   close(ends[1]);
