@@ -353,7 +353,7 @@ static const char *comes(int master, const char *expected) {
       return NULL;
     }
     struct pollfd end = {master, POLLIN, 0};
-    if (used == sizeof got - 1 || poll(&end, 1, 15000) != 1) break;
+    if (used == sizeof got - 1 || poll(&end, 1, 60000) != 1) break;
     ssize_t size = read(master, got + used, sizeof got - 1 - used);
     if (size <= 0) break;
     used += (size_t)size;

@@ -69,6 +69,7 @@ export function configOverrides(given: GivenFlags, app: AppConfig): Partial<AppC
     unset: list('unset'),
     lib: files('lib'),
     preload: files('preload'),
+    cpu: text('cpu'),
   });
   const entrypoint = text('entrypoint');
   return defined({

@@ -14,6 +14,12 @@ export const guestFlags = {
     helpValue: 'FILE',
     helpGroup: GROUP,
   }),
+  cpu: Flags.string({
+    summary: "The CPU that emulators pretend to be, as QEMU's -cpu takes it. Default: QEMU's own.",
+    helpValue: 'MODEL[,FEATURE…]',
+    helpGroup: GROUP,
+    allowStdin: false,
+  }),
   preload: Flags.string({
     summary: 'A shared library that is loaded before all others (LD_PRELOAD).',
     multiple: true,
@@ -41,6 +47,7 @@ export const guestFlags = {
 export interface GuestFlags {
   readonly lib?: readonly string[] | undefined;
   readonly preload?: readonly string[] | undefined;
+  readonly cpu?: string | undefined;
   readonly 'guest-env'?: readonly string[] | undefined;
   readonly unset?: readonly string[] | undefined;
 }
@@ -49,6 +56,7 @@ export function guestOptions(flags: GuestFlags): GuestOptions {
   return {
     ...(flags.lib && { libraries: flags.lib }),
     ...(flags.preload && { preload: flags.preload }),
+    ...(flags.cpu !== undefined && { cpu: flags.cpu }),
     ...(flags.unset && { unset: flags.unset }),
     ...(flags['guest-env'] && {
       env: flags['guest-env'].map((pair) => pairOf(pair, '--guest-env').join('=')),

@@ -28,6 +28,7 @@ import { archMatrix, type MatrixRow } from './plan/arch-matrix.ts';
 import { createPlan } from './plan/create-plan.ts';
 import type { ImageSettings, NativeSlice, PinnedEmulator, PinnedFile, Plan } from './plan/plan.ts';
 import { planShims, type ShimPlan } from './plan/shims.ts';
+import { checkGuestCpu } from './qemu/guest-cpu.ts';
 import type { EmulatorProvider } from './qemu/provider.ts';
 import { findEmulators, parseEmulatorProvider } from './qemu/providers.ts';
 import { readHead } from './read-head.ts';
@@ -89,6 +90,8 @@ export interface GuestOptions {
   readonly libraries?: readonly string[];
   /** Shared libraries that are loaded before all others. */
   readonly preload?: readonly string[];
+  /** The CPU that emulators pretend to be: a model of QEMU's `-cpu`, with features after commas. */
+  readonly cpu?: string;
 }
 
 export interface BuildResult {
@@ -145,7 +148,7 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
     fromNix ??
     (await loadNarApp(options.input, named, { store, progress, signal })) ??
     (await loadApp(options.input, named, { progress, signal }));
-  const { unset = [], env = [], libraries = [], preload = [] } = options.guest ?? {};
+  const { unset = [], env = [], libraries = [], preload = [], cpu } = options.guest ?? {};
   const patched = await patchLibraries(loaded, { libraries, preload }, signal);
   if (loaded.interpreter !== undefined && fromNix === undefined && !options.libraries) {
     options.warn?.(
@@ -176,6 +179,7 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
           options.providers ?? [parseEmulatorProvider('debian')],
           { store, progress, signal, warn: options.warn },
         );
+  if (cpu !== undefined) await checkGuestCpu(cpu, app.guest, emulators.values(), store);
   const matrix = archMatrix(app.guest, hosts, {
     slices: new Set(slices.pins.keys()),
     launchers: new Set(launchers.pins.keys()),
@@ -198,6 +202,7 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
     entrypoint: app.wholeFolder ? undefined : options.entrypoint,
     firstArguments: app.wholeFolder ? firstArguments : [],
     guest: { unset, env, preload: patched.preload, libraryFolders: patched.libraryFolders },
+    ...(cpu !== undefined && { cpu }),
     sourceDateEpoch: options.sourceDateEpoch ?? 0,
   });
 

@@ -12,6 +12,7 @@ import { splitCommandLine } from '../split-command-line.ts';
 /** An image brings its emulators along. */
 const NOT_FOR_IMAGES = [
   'gdb',
+  'cpu',
   'qemu-arg',
   'host-arch',
   'emulators',
@@ -64,6 +65,11 @@ export default class Run extends BaseCommand {
       helpValue: 'PORT',
       min: 1,
       max: 65535,
+    }),
+    cpu: Flags.string({
+      summary: 'The CPU that QEMU pretends to be, as its -cpu takes it; help lists them.',
+      helpValue: 'MODEL[,FEATURE…]',
+      allowStdin: false,
     }),
     'qemu-arg': Flags.string({
       summary: "An option for QEMU, as qemu-user's -help lists them.",
@@ -124,6 +130,7 @@ export default class Run extends BaseCommand {
           ...(flags['host-arch'] && { hostArch: flags['host-arch'] }),
           emulatorArgs: [
             ...(flags.gdb === undefined ? [] : ['-g', String(flags.gdb)]),
+            ...(flags.cpu === undefined ? [] : ['-cpu', flags.cpu]),
             ...(flags['qemu-arg'] ?? []),
           ],
         });

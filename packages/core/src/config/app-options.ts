@@ -50,6 +50,7 @@ export function appOptions(app: AppConfig, folder: string): ConfiguredOptions {
       ...(guest.env && { env: pairs(guest.env) }),
       ...(guest.unset && { unset: guest.unset }),
       ...(guest.lib && { libraries: guest.lib.map(at) }),
+      ...(guest.cpu !== undefined && { cpu: guest.cpu }),
       ...(guest.preload && { preload: guest.preload.map(at) }),
     },
     ...librariesOf(app, at),

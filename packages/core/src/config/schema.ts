@@ -88,6 +88,10 @@ const guest = z
       .describe(
         'Shared libraries that take the place of those with the same soname, or are added.',
       ),
+    cpu: z
+      .string()
+      .optional()
+      .describe("The CPU that emulators pretend to be, as QEMU's -cpu takes it."),
     preload: z
       .array(z.string())
       .optional()

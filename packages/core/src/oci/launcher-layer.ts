@@ -55,7 +55,14 @@ export function launcherLayer(
       ...launcherEntries(
         launcher,
         {
-          emulators: [{ name: emulator.guest, elf, path: name, args: [] }],
+          emulators: [
+            {
+              name: emulator.guest,
+              elf,
+              path: name,
+              args: host.cpu === undefined ? [] : ['-cpu', host.cpu],
+            },
+          ],
           ...(surroundings && { surroundings }),
         },
         host.notice,

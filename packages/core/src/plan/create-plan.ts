@@ -4,6 +4,7 @@ import { displayBytes, pathBytes } from '../model/byte-path.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import { resolveEntry } from '../model/resolve-entry.ts';
 import type { MatrixRow } from './arch-matrix.ts';
+import { defaultGuestCpu } from './default-guest-cpu.ts';
 import type {
   GuestSettings,
   HostPlan,
@@ -36,6 +37,8 @@ export interface PlanInputs {
   /** Follow the app's program in its own entrypoint. */
   readonly firstArguments: readonly string[];
   readonly guest?: GuestSettings;
+  /** The guest CPU for emulators, as QEMU's `-cpu` takes it. */
+  readonly cpu?: string;
   readonly sourceDateEpoch: number;
 }
 
@@ -72,7 +75,7 @@ export function createPlan(inputs: PlanInputs): Plan {
     },
     payload: app.payload,
     ...(inputs.packages && inputs.packages.length > 0 && { packages: inputs.packages }),
-    hosts: matrix.map((row) => hostPlan(row, parts)),
+    hosts: matrix.map((row) => hostPlan(row, parts, inputs.cpu)),
     image: {
       entrypoint: inputs.entrypoint ?? [`/${asText(app.program)}`, ...inputs.firstArguments],
       cmd: image.cmd ?? [],
@@ -94,7 +97,7 @@ function isUsed(guest: GuestSettings): boolean {
   return Object.values(guest).some((list: readonly unknown[]) => list.length > 0);
 }
 
-function hostPlan(row: MatrixRow, parts: HostParts): HostPlan {
+function hostPlan(row: MatrixRow, parts: HostParts, cpu: string | undefined): HostPlan {
   const host = row.host.name;
   const launcher = parts.launchers.get(host);
   if (row.way === 'native') {
@@ -105,7 +108,8 @@ function hostPlan(row: MatrixRow, parts: HostParts): HostPlan {
   if (row.way === 'unsupported' || launcher === undefined || emulator === undefined) {
     throw new TypeError(`${host}: the matrix says ${row.way} but its parts are not there`);
   }
-  return { host, way: row.way, launcher, emulator };
+  const told = cpu ?? defaultGuestCpu(emulator);
+  return { host, way: row.way, launcher, emulator, ...(told !== undefined && { cpu: told }) };
 }
 
 /** The dynamic linker that the target names, if it travels along. */

@@ -95,6 +95,8 @@ export type HostPlan =
       readonly way: 'compatible' | 'emulated';
       readonly launcher: PinnedFile;
       readonly emulator: PinnedEmulator;
+      /** The guest CPU that the emulator is told to be, as its `-cpu` takes it; absent: its own default. */
+      readonly cpu?: string;
       /** Licences and source of launcher and emulator, for artifacts of this host alone. */
       readonly notice?: PinnedFile;
     };

@@ -5,6 +5,7 @@ import { UportError } from '@uport/errors';
 import { encodeManifest, launcherFor } from '@uport/launcher';
 import type { Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
+import { defaultGuestCpu } from '../plan/default-guest-cpu.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
 import type { Store } from '../store/store.ts';
@@ -100,6 +101,12 @@ async function nestedRun(
   return { program: outer, argv: [outer, ...start, ...options.args], env: options.env };
 }
 
+/** What the user says about the CPU comes before what is known to be better. */
+function withCpu(emulator: PinnedEmulator, args: readonly string[]): readonly string[] {
+  const cpu = args.includes('-cpu') ? undefined : defaultGuestCpu(emulator);
+  return cpu === undefined ? args : ['-cpu', cpu, ...args];
+}
+
 /** A folder in the store with the launcher, and a manifest that names the emulator; made once. */
 async function launchFolder(
   host: Arch,
@@ -125,7 +132,7 @@ async function launchFolder(
               name: guest.name,
               elf: guest.elf,
               path: await emulatorProgram(emulator, options.store),
-              args: options.emulatorArgs,
+              args: withCpu(emulator, options.emulatorArgs),
             },
           ],
   });

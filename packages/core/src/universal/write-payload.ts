@@ -165,7 +165,10 @@ class PayloadWriter {
           elf,
           blob: await blobOf(emulator, host.host, label),
           // The guest's loader and libraries are looked for in the unpacked tree first.
-          args: plan.app.loader === undefined ? [] : ['-L', '$FOLDER/root'],
+          args: [
+            ...(host.cpu === undefined ? [] : ['-cpu', host.cpu]),
+            ...(plan.app.loader === undefined ? [] : ['-L', '$FOLDER/root']),
+          ],
         });
       }
       const slices: { blob: number; path: BytePath }[] = [];
