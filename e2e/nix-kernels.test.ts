@@ -1,7 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { missingHost, missingToolchains, runOnKernel, SIMULATED_HOSTS } from '@uport/testkit';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  fixture,
+  missingHost,
+  missingToolchains,
+  parseArguments,
+  REPOSITORY,
+  runOnKernel,
+  SIMULATED_HOSTS,
+} from '@uport/testkit';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { binfmtModule } from './support/binfmt-module.ts';
 import { busybox } from './support/busybox.ts';
 import { offlineFlags } from './support/emitters.ts';
 import { nixIn, nixMissing } from './support/nix.ts';
@@ -16,6 +25,8 @@ const missing = nixMissing ?? closureMissing('riscv64') ?? missingToolchains('x8
 const HOSTS = SIMULATED_HOSTS.filter(
   ({ name, arch }) => arch !== 'x86_64' && name !== 'aarch64-linux-6.1',
 );
+
+const BINFMT = '/proc/sys/fs/binfmt_misc';
 
 /** A start under a simulated CPU takes seconds: one CPU always, the others when asked. */
 function elsewhere(arch: string): string | undefined {
@@ -110,4 +121,111 @@ describe.skipIf(missing)(named('what Nix made', missing), () => {
       400_000,
     );
   });
+});
+
+/** What NixOS writes for `boot.binfmt.registrations`; it puts links to the interpreters into /run/binfmt. */
+const NIXOS_LINES = `
+  registrations: map (name:
+    let
+      each = { recognitionType = "magic"; offset = null; openBinary = false; matchCredentials = false; }
+        // registrations.\${name};
+      flag = letter: set: if set then letter else "";
+    in
+    {
+      inherit name;
+      inherit (each) interpreter;
+      line = ":\${name}:M:\${toString each.offset}:\${each.magicOrExtension}:\${toString each.mask}"
+        + ":/run/binfmt/\${name}:"
+        + flag "P" each.preserveArgvZero + flag "O" each.openBinary
+        + flag "C" each.matchCredentials + flag "F" each.fixBinary;
+    }
+  ) (builtins.attrNames registrations)`;
+
+describe.each(HOSTS)("what the NixOS module registers, on $name's kernel", ({ name, arch }) => {
+  const guests = ['riscv64', 's390x'].filter((guest) => guest !== arch);
+  const lacking =
+    nixMissing ?? missingHost(name) ?? missingToolchains(...guests, 'm68k') ?? elsewhere(arch);
+  let folder: string;
+  beforeAll(async () => {
+    folder = await temporaryFolder();
+  });
+  afterAll(() => removeFolder(folder));
+
+  test.skipIf(lacking)(
+    named('starts programs of other CPUs and FatELF files', lacking),
+    async () => {
+      const signal = AbortSignal.timeout(300_000);
+      const expression = `
+        let
+          lib = import ${REPOSITORY}/e2e/support/nixpkgs/lib.nix;
+          module = import ${REPOSITORY}/nix/module.nix {
+            inherit lib;
+            config.programs.uport.binfmt = {
+              enable = true;
+              subjects = [ ${[...guests, 'fatelf'].map((each) => `"${each}"`).join(' ')} ];
+              interpreters = "/opt";
+            };
+          };
+        in (${NIXOS_LINES}) module.config.boot.binfmt.registrations`;
+      const args = ['--eval', '--strict', '--json', '-E', expression];
+      const read = await nixIn(folder)('nix-instantiate', args);
+      expect(read.status, read.stderr).toBe(0);
+      const lines: { name: string; interpreter: string; line: string }[] = JSON.parse(read.stdout);
+      expect(lines.map((each) => each.name)).toEqual([
+        'uport-fatelf',
+        ...guests.map((guest) => `uport-${guest}`),
+      ]);
+
+      const at = (file: string) => path.join(folder, file);
+      const [guest = ''] = guests;
+      const hello = await fixture('hello', guest);
+      const glued = await uport([
+        ...['fatelf', 'glue', at('fat'), await fixture('hello', 'm68k'), hello],
+      ]);
+      expect(glued, glued.stderr).toMatchObject({ status: 0 });
+      const emulators = inject('emulators').slice('dir:'.length);
+      const executable = (copy: string) => ({ copy, mode: 0o755 });
+      const files: Record<string, Parameters<typeof runOnKernel>[1][string]> = {
+        '/box/bin/busybox': executable(await busybox(arch, signal)),
+        '/box/lib/binfmt_misc.ko': { content: await binfmtModule(name, signal) },
+        '/box/opt/launch': executable(
+          path.join(REPOSITORY, 'packages/launcher/prebuilt', arch, 'launch'),
+        ),
+        '/box/app/fat': executable(at('fat')),
+      };
+      for (const each of guests) {
+        const emulator = path.join(emulators, arch, `qemu-${each}`);
+        files[`/box/opt/qemu-${each}`] = executable(emulator);
+        files[`/box/app/${each}`] = executable(await fixture('arguments', each));
+      }
+      // The registrations last as long as the mount, and that as long as the command.
+      const script = `
+        for each in insmod ln mkdir mount; do busybox ln -sf busybox /bin/$each; done
+        mkdir -p /run/binfmt
+        [ -e ${BINFMT}/register ] || insmod /lib/binfmt_misc.ko 2>/dev/null
+        mount -t binfmt_misc none ${BINFMT} || exit 101
+        while [ "$1" != -- ]; do
+          ln -sf "$2" "/run/binfmt/$1" && printf %s "$3" >${BINFMT}/register || exit 102
+          shift 3
+        done
+        shift; exec "$@"`;
+      const words = lines.flatMap(({ name: each, interpreter, line }) => [each, interpreter, line]);
+      const registered = (...command: readonly string[]) => ({
+        argv: ['/bin/busybox', 'sh', '-c', script, 'sh', ...words, '--', ...command],
+        env: ['PATH=/bin'],
+        root: '/box',
+      });
+      const { results } = await runOnKernel(name, files, [
+        ...guests.map((each) => registered(`/app/${each}`, 'a', 'b c')),
+        registered('/app/fat'),
+      ]);
+      for (const [index, ran] of results.entries()) {
+        expect(ran, ran.stderr.toString()).toMatchObject({ status: 0, stderr: Buffer.of() });
+        const guest = guests[index];
+        if (guest === undefined) continue;
+        expect(parseArguments(ran.stdout).argv).toEqual([`/app/${guest}`, 'a', 'b c']);
+      }
+    },
+    400_000,
+  );
 });

@@ -1,16 +1,20 @@
-# Functions. Those that build take the nixpkgs of the caller as pkgs.
+# Functions. Those that build take the nixpkgs of the caller as pkgs, or system, and then need the
+# tools that `uport nix flake` writes.
 let
-  # What needs nothing but Nix.
-  fromNar = import ./from-nar.nix;
-  withPkgs =
-    name:
-    { pkgs, ... }@args:
-    (import ./tools.nix { inherit pkgs; }).${name} (builtins.removeAttrs args [ "pkgs" ]);
+  withTools = import ./with-tools.nix;
+  withPkgs = pkgs: import ./tools.nix { inherit pkgs; };
+  either =
+    name: args:
+    if args ? pkgs then
+      (withPkgs args.pkgs).${name} (builtins.removeAttrs args [ "pkgs" ])
+    else
+      withTools.${name} args;
 in
 {
-  inherit fromNar;
-  mkCli = withPkgs "mkCli";
-  mkUniversal = withPkgs "mkUniversal";
-  mkImage = withPkgs "mkImage";
-  mkBundler = withPkgs "mkBundler";
+  # What needs nothing but Nix.
+  fromNar = import ./from-nar.nix;
+  mkCli = { pkgs, ... }@args: (withPkgs pkgs).mkCli (builtins.removeAttrs args [ "pkgs" ]);
+  mkUniversal = either "mkUniversal";
+  mkImage = either "mkImage";
+  mkBundler = either "mkBundler";
 }

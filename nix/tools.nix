@@ -3,31 +3,20 @@
 let
   inherit (pkgs) lib;
 
-  defaultHosts = [
-    "x86_64-linux"
-    "aarch64-linux"
-    "riscv64-linux"
-    "powerpc64le-linux"
-    "s390x-linux"
-  ];
-
-  mainProgram = package: "${package}/bin/${package.meta.mainProgram or package.pname}";
-
-  # Runs `uport build` on a program and keeps what `install` takes out of $dist.
-  build =
+  # Runs `uport build` and keeps what `install` takes out of $dist.
+  artifact =
+    { emit, install }:
     {
-      uport,
-      program,
-      emulators,
-      hosts,
-      slices,
-      name,
-      flags,
-      install,
-      meta,
-    }:
+      uport ? pkgs.uport or (pkgs.extend (import ./overlay.nix)).uport,
+      ...
+    }@args:
+    let
+      request = import ./request.nix (builtins.removeAttrs args [ "uport" ] // { inherit emit; });
+    in
     pkgs.stdenvNoCC.mkDerivation {
-      inherit name meta;
+      name = request.storeName;
+      inherit (request) meta;
+      programName = request.name;
       strictDeps = true;
       nativeBuildInputs = [ uport ];
       dontUnpack = true;
@@ -38,50 +27,10 @@ let
         runHook preInstall
         export HOME="$PWD" UPORT_STORE_DIR="$PWD/store"
         dist="$PWD/dist"
-        uport build ${
-          lib.escapeShellArgs (
-            [
-              "${program}"
-              "--name=${name}"
-              "--emulators=dir:${emulators}"
-            ]
-            ++ map (host: "--host=${host}") hosts
-            ++ map (host: "--slice=${host}=${slices.${host}}") (builtins.attrNames slices)
-            ++ flags
-          )
-        } -o "$dist"
+        uport build ${lib.escapeShellArgs request.words} -o "$dist"
         ${install}
         runHook postInstall
       '';
-    };
-
-  artifact =
-    { flags, install }:
-    {
-      uport,
-      emulators,
-      package ? null,
-      program ? mainProgram package,
-      hosts ? defaultHosts,
-      slices ? { },
-      name ? builtins.unsafeDiscardStringContext (baseNameOf program),
-      extraFlags ? [ ],
-    }:
-    build {
-      inherit
-        uport
-        program
-        emulators
-        hosts
-        slices
-        name
-        install
-        ;
-      flags = flags ++ extraFlags;
-      meta = {
-        mainProgram = name;
-        platforms = hosts;
-      };
     };
 in
 rec {
@@ -113,21 +62,23 @@ rec {
 
   # One self-running file for every host, in bin/.
   mkUniversal = artifact {
-    flags = [ "--emit=universal" ];
+    emit = "universal";
     install = ''
       mkdir -p "$out/bin"
-      cp "$dist/$name" "$out/bin/$name"
+      cp "$dist/$programName" "$out/bin/$programName"
     '';
   };
 
   # A multi-arch image, as an OCI image layout.
   mkImage = artifact {
-    flags = [ "--emit=oci" ];
+    emit = "oci";
     install = ''
       cp -r "$dist/oci" "$out"
     '';
   };
 
   # For `nix bundle`: takes a package or an app.
-  mkBundler = tools: drv: mkUniversal (tools // { program = drv.program or (mainProgram drv); });
+  mkBundler =
+    tools: drv:
+    mkUniversal (tools // (if drv ? program then { inherit (drv) program; } else { package = drv; }));
 }

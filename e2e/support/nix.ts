@@ -1,24 +1,78 @@
+import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { findProgram, REPOSITORY } from '@uport/testkit';
+import { cacheFolder, findProgram, REPOSITORY } from '@uport/testkit';
+import { test } from 'vitest';
 import { type Finished, type StartOptions, start } from './uport.ts';
 
 export const nixMissing = findProgram('nix') ? undefined : 'nix missing: apt-get install nix-bin';
 
-/** Nix with a store, settings and profiles of its own below `root`: no daemon, no substitutes. */
-export function nixIn(root: string, settings: readonly string[] = []) {
-  return (
-    command: string,
-    args: readonly string[],
-    options: StartOptions = {},
-  ): Promise<Finished> =>
-    start(command, args, {
+/** A Nix that tests run: this machine's, or that of a Debian release in a folder. */
+export interface NixRelease {
+  readonly name: string;
+  /** A Debian root, whose /usr takes the place of this machine's. */
+  readonly root?: string;
+}
+
+const THIS_MACHINES: NixRelease = { name: "this machine's Nix" };
+
+/** Releases with newer Nixes, with what mmdebstrap needs to be told besides. */
+const DEBIAN_ROOTS: readonly (NixRelease & { readonly root: string; readonly flags: string })[] = [
+  { name: "trixie's Nix", root: cacheFolder('nix', 'trixie'), flags: '' },
+  {
+    name: "sid's Nix",
+    root: cacheFolder('nix', 'sid'),
+    flags: `--aptopt='Acquire::Check-Valid-Until "false"' `,
+  },
+];
+
+/** Mounting takes root. */
+const usable = ({ root }: { readonly root: string }) =>
+  process.getuid?.() === 0 && existsSync(path.join(root, 'usr/bin/nix'));
+
+/** This machine's Nix first, then those of the Debian roots that there are. */
+export const NIX_RELEASES: readonly NixRelease[] = [THIS_MACHINES, ...DEBIAN_ROOTS.filter(usable)];
+
+/** Tells which Nixes a file's tests could not run, and how they come to be there. */
+export function skipMissingNixes(): void {
+  for (const { name, root, flags } of DEBIAN_ROOTS.filter((each) => !usable(each))) {
+    const place = path.relative(REPOSITORY, root);
+    const command = `mmdebstrap ${flags}--variant=essential --include=nix-bin ${path.basename(root)} ${place}`;
+    test.skip(`${name} (as root: ${command})`, () => {});
+  }
+}
+
+export type Nix = (
+  command: string,
+  args: readonly string[],
+  options?: StartOptions,
+) => Promise<Finished>;
+
+/** Starts a command with the release's /usr. */
+const WITH_USR = 'mount --bind "$0/usr" /usr && exec "$@"';
+
+/**
+ * Nix with a store, settings and profiles of its own below `root`: no daemon, no substitutes, and
+ * nothing of it in /nix.
+ */
+export function nixIn(
+  root: string,
+  settings: readonly string[] = [],
+  release: NixRelease = THIS_MACHINES,
+): Nix {
+  const prefix =
+    release.root === undefined ? [] : ['unshare', '--mount', 'sh', '-c', WITH_USR, release.root];
+  return (command, args, options = {}) => {
+    const [program, ...rest] = [...prefix, command, ...args];
+    return start(program as string, rest, {
       ...options,
       env: {
         HOME: root,
         XDG_CACHE_HOME: path.join(root, 'cache'),
         NIX_CONF_DIR: root,
         NIX_REMOTE: root,
+        // Where nix-env would have its profiles, whatever the store.
+        NIX_STATE_DIR: path.join(root, 'state'),
         NIX_CONFIG: [
           'build-users-group =',
           'substituters =',
@@ -28,6 +82,30 @@ export function nixIn(root: string, settings: readonly string[] = []) {
         ...options.env,
       },
     });
+  };
+}
+
+/** A root of its own in which `$0/nix` is /nix, so that this machine's root gets none. */
+const AT_ITS_PLACE = `
+  mkdir -p "$0/nix" "$0/mounts" && mount -t tmpfs tmpfs "$0/mounts" || exit 1
+  for each in /*; do
+    if [ "$each" = /nix ]; then continue
+    elif [ -h "$each" ]; then cp -P "$each" "$0/mounts$each"
+    elif [ -d "$each" ]; then
+      mkdir "$0/mounts$each" && mount --rbind "$each" "$0/mounts$each" || exit 1
+    fi
+  done
+  mkdir "$0/mounts/nix" && mount --rbind "$0/nix" "$0/mounts/nix" || exit 1
+  exec chroot "$0/mounts" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"`;
+
+/** The same store, at its usual place: what Nix 2.8 wants for templates. Needs root. */
+export function nixAtItsPlace(root: string, release: NixRelease = THIS_MACHINES): Nix {
+  return (command, args, options = {}) =>
+    nixIn(root, [], release)(
+      'unshare',
+      ['--mount', 'sh', '-c', AT_ITS_PLACE, root, command, ...args],
+      { ...options, env: { NIX_REMOTE: 'local', NIX_STATE_DIR: '/nix/var/nix', ...options.env } },
+    );
 }
 
 /** The tests' own small nixpkgs as a flake in `folder`, with Debian's static busybox. */

@@ -29,6 +29,12 @@ let
               for input in $nativeBuildInputs; do PATH=$input/bin:$PATH; done
               export PATH
               runHook() { :; }
+              if [ -z "$dontUnpack" ] && [ -n "$src" ]; then
+                cp -r "$src" source
+                chmod -R u+w source
+                cd source
+              fi
+              eval "$buildPhase"
               eval "$installPhase"
             ''
           ];
@@ -43,6 +49,8 @@ let
     stdenvNoCC = { inherit mkDerivation; };
     # The tests put the Node that runs them there, in the sandbox.
     nodejs = "/opt/uport-node";
+    typescript = "/opt/uport-typescript";
+    cacert = "/opt";
     callPackage =
       file: args:
       let

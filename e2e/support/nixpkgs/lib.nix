@@ -3,6 +3,13 @@ let
 in
 {
   inherit toList;
+  remove = unwanted: builtins.filter (each: each != unwanted);
+  platforms.linux = [ "x86_64-linux" ];
+  licenses.mit = {
+    spdxId = "MIT";
+    shortName = "mit";
+    free = true;
+  };
   licenses.unfree = {
     shortName = "unfree";
     free = false;

@@ -21,6 +21,7 @@ export { makeFolder } from './make-folder.ts';
 export * from './nix/index.ts';
 export * from './nix-cache/index.ts';
 export * from './nix-closure/index.ts';
+export * from './nix-flake/index.ts';
 export * from './oci/index.ts';
 export * from './plan/plan.ts';
 export { type BundleOptions, type BundleResult, bundleQemu } from './qemu/bundle.ts';

@@ -1,8 +1,9 @@
 // Debian's nix-bin as the oracle of tests: no daemon, no network, a store of its own.
 import { spawnSync } from 'node:child_process';
 
+/** Not asked of `nix-store`: its `--version` makes /nix. */
 export const nixMissing =
-  spawnSync('nix-store', ['--version']).status !== 0
+  spawnSync('nix', ['--version']).status !== 0
     ? 'nix-bin is missing: apt-get install nix-bin'
     : undefined;
 

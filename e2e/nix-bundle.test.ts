@@ -1,0 +1,244 @@
+import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { findProgram, REPOSITORY } from '@uport/testkit';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import {
+  NIX_RELEASES,
+  nixAtItsPlace,
+  nixIn,
+  nixMissing,
+  skipMissingNixes,
+  writeConsumer,
+} from './support/nix.ts';
+import { buildClosure, closureMissing } from './support/nix-closure.ts';
+import { NQUEENS } from './support/nqueens.ts';
+import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
+import { missingTools, named, notRoot } from './support/tools.ts';
+import { errorCode, start, uport } from './support/uport.ts';
+
+const SOLVED = '4 solutions for 6 queens\n';
+const HOSTS = ['--host', 'amd64,s390x'];
+const LEVEL = ['--compression-level', '1'];
+
+const lacking = nixMissing ?? missingTools('busybox');
+
+let folder: string;
+/** What `uport nix flake` wrote. */
+let flake: string;
+/** A flake with packages that know nothing of nixpkgs, nor uport of them. */
+let packages: string;
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  flake = path.join(folder, 'uport-nix');
+  const emulators = ['--emulators', inject('emulators')];
+  const args = ['nix', 'flake', '--guest', 'riscv64', ...HOSTS, ...emulators, '-o', flake];
+  const written = await uport(args);
+  expect(written, written.stderr).toMatchObject({ status: 0 });
+  expect(written.stdout).toContain(`nix bundle --bundler path:${flake} PACKAGE\n`);
+  if (lacking) return;
+  packages = await writeConsumer(
+    folder,
+    `{
+      inputs.uport.url = "path:${flake}";
+      outputs = { self, uport }:
+        let
+          system = "x86_64-linux";
+          busybox = "\${self}/busybox";
+          install = name: script: derivation {
+            inherit name system;
+            builder = busybox;
+            args = [ "sh" "-ec" "\${busybox} mkdir -p $out/bin; \${script}" ];
+          };
+          copy = target: "\${busybox} cp \${self}/nqueens \\"$out/bin/\${target}\\"";
+        in
+        {
+          packages.\${system} = rec {
+            nqueens = install "nqueens-1.2" (copy "nqueens");
+            odd = install "odd" (copy ".an odd name!") // { meta.mainProgram = ".an odd name!"; };
+            none = install "none" "";
+            universal = import ./dist/nix/universal.nix;
+            image = uport.lib.mkImage {
+              inherit system;
+              package = nqueens;
+              hosts = [ "x86_64-linux" "s390x-linux" ];
+              extraFlags = [ "--compression-level=1" ];
+            };
+          };
+          bundlers.\${system}.default = uport.lib.mkBundler {
+            inherit system;
+            extraFlags = [ "--compression-level=1" ];
+          };
+        };
+    }`,
+  );
+  await copyFile(NQUEENS, path.join(packages, 'nqueens'));
+  const universal = ['build', NQUEENS, '--emit', 'nix', '--host', 'amd64', ...LEVEL, ...emulators];
+  const emitted = await uport([...universal, '-o', path.join(packages, 'dist')]);
+  expect(emitted, emitted.stderr).toMatchObject({ status: 0 });
+  await copyFile(findProgram('busybox') as string, path.join(packages, 'busybox'));
+});
+afterAll(() => removeFolder(folder));
+
+test('without Nix it is a folder: the command in it starts with its own Node', async () => {
+  const tools = path.join(flake, 'tools');
+  expect(await readdir(path.join(tools, 'emulators'))).toEqual(['s390x', 'x86_64']);
+  const [system] = await readdir(path.join(tools, 'node'));
+  const node = path.join(tools, 'node', system as string);
+  const args = ['--library-path', path.join(node, 'lib'), path.join(node, 'bin/node')];
+  const command = path.join(tools, 'command/node_modules/uport/bin/uport.js');
+  const ran = await start(path.join(node, 'loader'), [...args, command, 'inspect', NQUEENS]);
+  expect(ran, ran.stderr).toMatchObject({ status: 0, stdout: expect.stringContaining('riscv64') });
+});
+
+test("it is written anew, but not over somebody else's folder", async () => {
+  const args = ['nix', 'flake', '--guest', 'riscv64', '--host', 'riscv64', '-o'];
+  const again = path.join(folder, 'again');
+  for (const place of ['builder.mjs', 'tools/old']) {
+    await mkdir(path.dirname(path.join(again, place)), { recursive: true });
+    await writeFile(path.join(again, place), '');
+  }
+  expect(await uport([...args, again])).toMatchObject({ status: 0 });
+  expect((await readdir(path.join(again, 'tools'))).sort()).toEqual([
+    'command',
+    'emulators',
+    'hosts.json',
+    'node',
+  ]);
+  const taken = path.join(folder, 'taken');
+  await mkdir(taken);
+  await writeFile(path.join(taken, 'flake.nix'), '{ }');
+  expect(errorCode(await uport([...args, taken]))).toBe('UPORT_OUTPUT_IN_THE_WAY');
+  expect(await readdir(taken)).toEqual(['flake.nix']);
+});
+
+skipMissingNixes();
+
+describe.each(NIX_RELEASES)('$name', (release) => {
+  const name = `release-${NIX_RELEASES.indexOf(release)}`;
+  let root: string;
+  beforeAll(async () => {
+    root = path.join(folder, name);
+    await mkdir(root);
+  });
+
+  test.skipIf(lacking ?? notRoot('a store at /nix'))(
+    named('the flake is checked and shown', lacking ?? notRoot('a store at /nix')),
+    async () => {
+      const nix = nixAtItsPlace(root, release);
+      const checked = await nix('nix', ['flake', 'check', `path:${flake}`]);
+      expect(checked, checked.stderr).toMatchObject({ status: 0 });
+      const shown = await nix('nix', ['flake', 'show', '--json', `path:${flake}`]);
+      expect(JSON.parse(shown.stdout)).toMatchObject({
+        nixosModules: { default: { type: 'nixos-module' } },
+        packages: { 'x86_64-linux': { default: { type: 'derivation', name: 'uport' } } },
+        templates: { default: { type: 'template' } },
+      });
+    },
+  );
+
+  test.skipIf(lacking).each([
+    [true, 'one that compresses less', 'nqueens', 'nqueens'],
+    [false, 'one that compresses less', 'odd', '.an odd name!'],
+    [true, 'its own bundler', 'universal', 'nqueens'],
+  ])(
+    named('in a sandbox (%s), offline, %s takes %s', lacking),
+    async (sandbox, bundler, attribute, program) => {
+      const store = path.join(root, `${attribute}-${sandbox}`);
+      await mkdir(store);
+      const nix = nixIn(store, [`sandbox = ${sandbox}`], release);
+      const link = path.join(store, 'bundle');
+      const chosen =
+        bundler === 'its own bundler'
+          ? [`path:${flake}`]
+          : [`path:${packages}`, '--no-write-lock-file'];
+      const args = ['bundle', '--bundler', ...chosen, '-o', link];
+      const made = await nix('nix', [...args, `path:${packages}#${attribute}`]);
+      expect(made, made.stderr).toMatchObject({ status: 0 });
+      const file = path.join(store, await readlink(link), 'bin', program);
+      const ran = await start(file, ['6'], { env: { HOME: store } });
+      expect(ran.stdout, ran.stderr).toContain(SOLVED);
+      const told = JSON.parse((await uport(['inspect', '--json', file])).stdout);
+      const hosts = attribute === 'universal' ? ['x86_64'] : ['x86_64', 's390x'];
+      expect(told.hosts.map(({ host }: { host: string }) => host)).toEqual(hosts);
+    },
+  );
+
+  test.skipIf(lacking)(named('the command is a package of it', lacking), async () => {
+    const nix = nixIn(root, ['sandbox = true'], release);
+    const ran = await nix('nix', ['run', `path:${flake}`, '--', 'inspect', '--json', NQUEENS]);
+    expect(JSON.parse(ran.stdout), ran.stderr).toMatchObject({ arch: 'riscv64' });
+  });
+
+  test.skipIf(lacking)(
+    named('an image has the digest that the command gives', lacking),
+    async () => {
+      const nix = nixIn(root, ['sandbox = true'], release);
+      const link = path.join(root, 'image');
+      const built = await nix('nix', [
+        'build',
+        '-o',
+        link,
+        `path:${packages}#image`,
+        '--no-write-lock-file',
+      ]);
+      expect(built, built.stderr).toMatchObject({ status: 0 });
+      const outDir = path.join(root, 'dist');
+      const args = ['build', NQUEENS, '--emit', 'oci', ...HOSTS, ...LEVEL, '-o', outDir];
+      const emulators = `dir:${path.join(flake, 'tools/emulators')}`;
+      const ours = await uport([...args, '--emulators', emulators]);
+      expect(ours, ours.stderr).toMatchObject({ status: 0 });
+      const index = path.join(root, await readlink(link), 'index.json');
+      expect(await readFile(index, 'utf8')).toBe(
+        await readFile(path.join(outDir, 'oci/index.json'), 'utf8'),
+      );
+    },
+  );
+
+  const noClosure = lacking ?? closureMissing('riscv64');
+  test.skipIf(noClosure)(
+    named('a dynamic program is bundled with its closure', noClosure),
+    async () => {
+      const place = path.join(root, 'closure');
+      await mkdir(place);
+      const { root: store } = await buildClosure(place, 'riscv64');
+      const nix = nixIn(store, ['sandbox = true'], release);
+      const link = path.join(place, 'bundle');
+      const source = path.join(place, 'source');
+      const args = [
+        'bundle',
+        '--impure',
+        '--bundler',
+        `path:${packages}`,
+        '--no-write-lock-file',
+        '-o',
+        link,
+      ];
+      const made = await nix('nix', [...args, '-f', source, 'wrapped']);
+      expect(made, made.stderr).toMatchObject({ status: 0 });
+      const file = path.join(store, await readlink(link), 'bin/hello-wrapped');
+      const ran = await start(file, ['a', 'b c'], { env: { HOME: place } });
+      expect(ran, ran.stderr).toMatchObject({
+        status: 3,
+        stdout: expect.stringMatching(/^hello from riscv64: words from the store\n/),
+      });
+    },
+  );
+
+  test.skipIf(lacking)(named('faults are told', lacking), async () => {
+    const nix = nixIn(root, ['sandbox = true'], release);
+    const failed = async (...args: readonly string[]) => {
+      const finished = await nix('nix', args);
+      expect(finished.status).not.toBe(0);
+      return finished.stderr;
+    };
+    const bare = path.join(REPOSITORY, 'nix');
+    expect(
+      await failed('bundle', '--bundler', `path:${bare}`, `path:${packages}#nqueens`),
+    ).toContain('npx uport nix flake');
+    const missing = `path:${packages}#none`;
+    expect(await failed('bundle', '-L', '--bundler', `path:${flake}`, missing)).toContain(
+      'UPORT_NOT_FOUND',
+    );
+  });
+});

@@ -1,0 +1,1 @@
+export { type NixFlake, type NixFlakeOptions, writeNixFlake } from './write-flake.ts';
