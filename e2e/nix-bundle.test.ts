@@ -10,7 +10,6 @@ import {
   skipMissingNixes,
   writeConsumer,
 } from './support/nix.ts';
-import { buildClosure, closureMissing } from './support/nix-closure.ts';
 import { NQUEENS } from './support/nqueens.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { missingTools, named, notRoot } from './support/tools.ts';
@@ -195,36 +194,6 @@ describe.each(NIX_RELEASES)('$name', (release) => {
     },
   );
 
-  const noClosure = lacking ?? closureMissing('riscv64');
-  test.skipIf(noClosure)(
-    named('a dynamic program is bundled with its closure', noClosure),
-    async () => {
-      const place = path.join(root, 'closure');
-      await mkdir(place);
-      const { root: store } = await buildClosure(place, 'riscv64');
-      const nix = nixIn(store, ['sandbox = true'], release);
-      const link = path.join(place, 'bundle');
-      const source = path.join(place, 'source');
-      const args = [
-        'bundle',
-        '--impure',
-        '--bundler',
-        `path:${packages}`,
-        '--no-write-lock-file',
-        '-o',
-        link,
-      ];
-      const made = await nix('nix', [...args, '-f', source, 'wrapped']);
-      expect(made, made.stderr).toMatchObject({ status: 0 });
-      const file = path.join(store, await readlink(link), 'bin/hello-wrapped');
-      const ran = await start(file, ['a', 'b c'], { env: { HOME: place } });
-      expect(ran, ran.stderr).toMatchObject({
-        status: 3,
-        stdout: expect.stringMatching(/^hello from riscv64: words from the store\n/),
-      });
-    },
-  );
-
   test.skipIf(lacking)(named('faults are told', lacking), async () => {
     const nix = nixIn(root, ['sandbox = true'], release);
     const failed = async (...args: readonly string[]) => {
@@ -238,7 +207,7 @@ describe.each(NIX_RELEASES)('$name', (release) => {
     ).toContain('npx uport nix flake');
     const missing = `path:${packages}#none`;
     expect(await failed('bundle', '-L', '--bundler', `path:${flake}`, missing)).toContain(
-      'UPORT_NOT_FOUND',
+      'UPORT_ENTRYPOINT_NOT_FOUND',
     );
   });
 });

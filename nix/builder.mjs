@@ -8,23 +8,27 @@ const command = JSON.parse(process.env.command);
 const dist = path.resolve('dist');
 const env = { HOME: process.cwd(), UPORT_STORE_DIR: path.resolve('store') };
 
-/** Runs the command to its end; its standard output when that is asked for. */
+/** Runs the command to its end. */
 function uport(args, output) {
   const [file, ...words] = [...command, ...args];
-  const stdio = ['ignore', output, 'inherit'];
-  const { status, error, stdout } = spawnSync(file, words, { stdio, env, encoding: 'utf8' });
-  if (error !== undefined) throw error;
-  if (status !== 0) process.exit(status ?? 1);
-  return stdout;
+  const stdio = ['ignore', output, output === 'pipe' ? 'ignore' : 'inherit'];
+  const finished = spawnSync(file, words, { stdio, env, encoding: 'utf8' });
+  if (finished.error !== undefined) throw finished.error;
+  return finished;
+}
+
+/** What cannot be looked at is told by the build. */
+function runsEverywhere() {
+  const { status, stdout } = uport(['inspect', '--json', program], 'pipe');
+  return status === 0 && JSON.parse(stdout).kind === 'universal';
 }
 
 const target = path.join(out, place);
 mkdirSync(path.dirname(target), { recursive: true });
-const { kind } = JSON.parse(uport(['inspect', '--json', program], 'pipe'));
-if (kind === 'universal' && place !== '') {
-  // It runs on every host already.
+if (place !== '' && runsEverywhere()) {
   cpSync(program, target);
 } else {
-  uport(['build', ...JSON.parse(process.env.build), '-o', dist], 'inherit');
+  const { status } = uport(['build', ...JSON.parse(process.env.build), '-o', dist], 'inherit');
+  if (status !== 0) process.exit(status ?? 1);
   cpSync(path.join(dist, take), target, { recursive: true });
 }

@@ -122,7 +122,7 @@ stdenvNoCC.mkDerivation {
     cp -r node_modules nix "$lib"
     for package in ${toString packages}; do
       mkdir "$lib/packages/$package"
-      for part in package.json dist bin prebuilt oclif.manifest.json; do
+      for part in package.json LICENSE LICENSE.prebuilt dist bin prebuilt licenses oclif.manifest.json; do
         if [ -e "packages/$package/$part" ]; then
           cp -r "packages/$package/$part" "$lib/packages/$package"
         fi

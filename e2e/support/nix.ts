@@ -65,6 +65,8 @@ export function nixIn(
   return (command, args, options = {}) => {
     const [program, ...rest] = [...prefix, command, ...args];
     return start(program as string, rest, {
+      // Builds in a sandbox begin with an empty store.
+      seconds: 230,
       ...options,
       env: {
         HOME: root,

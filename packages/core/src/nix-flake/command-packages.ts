@@ -9,8 +9,8 @@ export interface PlacedPackage {
   readonly folder: string;
   /** `node_modules/NAME`, or below that of the package that needs this version of it. */
   readonly place: string;
-  /** What of the folder travels; undefined for all but its own `node_modules`. */
-  readonly files: readonly string[] | undefined;
+  /** Tells what of the folder's own entries travels. */
+  readonly takes: (name: string) => boolean;
 }
 
 interface Manifest {
@@ -46,7 +46,7 @@ export function commandPackages(root: string): readonly PlacedPackage[] {
   for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
     const folder = folders.get(place) as string;
     const manifest = readManifest(folder);
-    placed.push({ folder, place, files: travellingFiles(folder, manifest) });
+    placed.push({ folder, place, takes: travelling(folder, manifest) });
     const needed = Object.keys(manifest.dependencies ?? {});
     const wished = { ...manifest.optionalDependencies, ...manifest.peerDependencies };
     for (const name of new Set([...needed, ...Object.keys(wished)])) {
@@ -86,9 +86,12 @@ function findPackage(name: string, from: string): string | undefined {
 }
 
 /** A package that npm installed holds what travels and no more; one of a workspace says what does. */
-function travellingFiles(folder: string, { files }: Manifest): readonly string[] | undefined {
-  if (folder.split(path.sep).includes('node_modules') || files === undefined) return undefined;
-  return ['package.json', ...files.filter((file) => !file.startsWith('!'))];
+function travelling(folder: string, { files }: Manifest): PlacedPackage['takes'] {
+  if (folder.split(path.sep).includes('node_modules') || files === undefined) {
+    return (name) => name !== 'node_modules';
+  }
+  // The latter are what npm always packs.
+  return (name) => files.includes(name) || /^(package\.json$|licen[cs]e|readme|notice)/i.test(name);
 }
 
 function readManifest(folder: string): Manifest {

@@ -108,11 +108,9 @@ async function emulatorsOf(
 }
 
 async function writeCommand(command: string, folder: string, signal: AbortSignal): Promise<void> {
-  for (const { folder: source, place, files } of commandPackages(command)) {
+  for (const { folder: source, place, takes } of commandPackages(command)) {
     signal.throwIfAborted();
-    await copyFolder(source, path.join(folder, place), (file) => {
-      return file !== 'node_modules' && (files === undefined || files.includes(file));
-    });
+    await copyFolder(source, path.join(folder, place), takes);
   }
 }
 

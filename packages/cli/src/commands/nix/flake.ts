@@ -3,7 +3,8 @@ import path from 'node:path';
 import { Flags } from '@oclif/core';
 import { type Arch, parseArch, writeNixFlake } from '@uport/core';
 import { BaseCommand } from '../../base-command.ts';
-import { emulatorsFlag, hostFlag, providersOf } from '../../shared-flags.ts';
+import { hostFlag } from '../../host-flag.ts';
+import { emulatorsFlag, providersOf } from '../../shared-flags.ts';
 
 export default class NixFlake extends BaseCommand {
   static override summary = 'Write a Nix flake that makes universal programs inside Nix builds.';
