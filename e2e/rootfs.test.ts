@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { chown, lstat, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { aptMirrors, parseArch } from '@uport/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,7 +17,7 @@ import { offlineFlags } from './support/emitters.ts';
 import { listTar, type TarLine } from './support/list-tar.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { missingTools, named, noOtherUser, notRoot } from './support/tools.ts';
-import { errorCode, type Finished, type StartOptions, uport } from './support/uport.ts';
+import { errorCode, type Finished, type StartOptions, start, uport } from './support/uport.ts';
 
 // A foreign root that is small, yet has a merged usr to make, conffiles, triggers and a shell.
 const PACKAGES = 'dash,base-files,base-passwd,busybox';
@@ -192,6 +202,70 @@ describe('uport rootfs enter', () => {
     await mkdir(empty);
     expect(errorCode(await enter([empty]))).toBe('UPORT_ROOTFS_CPU_UNKNOWN');
   });
+});
+
+describe('a root as a universal file', () => {
+  const script =
+    'busybox uname -m; busybox id -u; busybox pwd; busybox cat given; echo out >made; echo x >/etc/new && busybox cat /etc/new; sh -c "exit 7"';
+  let file: string;
+  let work: string;
+  const expected = (uid: number) => `${parseArch('arm64').name}\n${uid}\n${work}\ngiven\nx\n`;
+
+  beforeAll(async () => {
+    const flags = ['--entrypoint', '/bin/dash', '--emit', 'universal', '--host', 'amd64,arm64'];
+    const out = path.join(folder, 'universal');
+    const level = ['-o', out, '--compression-level', '1', ...offlineFlags()];
+    const built = await uport(['build', '--rootfs', tar, ...flags, ...level]);
+    expect(built, built.stderr).toMatchObject({ status: 0 });
+    file = path.join(out, 'dash');
+    work = path.join(folder, 'work');
+    await mkdir(work, { mode: 0o777 });
+    await chmod(work, 0o777);
+    await writeFile(path.join(work, 'given'), 'given\n');
+  }, 120_000);
+
+  async function run(uid: number, name: string) {
+    const cache = path.join(folder, `cache-${name}`);
+    await mkdir(cache, { mode: 0o700 });
+    if (uid !== (process.getuid?.() ?? 0)) await chown(cache, uid, uid);
+    const env = { UPORT_CACHE_DIR: cache, HOME: work };
+    const again = () => start(file, ['-c', script], { cwd: work, env, uid });
+    return [await again(), await again()];
+  }
+
+  test('runs in it, and sees the folder of its caller', async () => {
+    const uid = process.getuid?.() ?? 0;
+    // What the first one wrote is not there the second time.
+    for (const ran of await run(uid, 'own')) {
+      expect(ran).toEqual({ status: 7, stdout: expected(uid), stderr: '' });
+    }
+    expect(await readFile(path.join(work, 'made'), 'utf8')).toBe('out\n');
+    await rm(path.join(work, 'made'));
+  });
+
+  const lone = notRoot('another user');
+  test.skipIf(lone)(named('an ordinary user stays who he is', lone), async () => {
+    for (const ran of await run(NOBODY, 'nobody')) {
+      expect(ran).toEqual({ status: 7, stdout: expected(NOBODY), stderr: '' });
+    }
+    expect((await stat(path.join(work, 'made'))).uid).toBe(NOBODY);
+  });
+
+  test.skipIf(lone)(
+    named('where user namespaces are forbidden it says so, and runs nothing', lone),
+    async () => {
+      const cache = path.join(folder, 'cache-forbidden');
+      await mkdir(cache, { mode: 0o700 });
+      await chown(cache, NOBODY, NOBODY);
+      const forbid = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"';
+      const weak = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', file, '-c', script];
+      const args = ['--user', '--map-root-user', '/bin/sh', '-c', forbid, 'sh', ...weak];
+      const env = { UPORT_CACHE_DIR: cache, HOME: work };
+      const ran = await start('unshare', args, { cwd: work, env, uid: NOBODY });
+      expect(ran).toMatchObject({ status: 125, stdout: '' });
+      expect(ran.stderr).toMatch(/root file system, which cannot be entered.*user\.max_user/);
+    },
+  );
 });
 
 /** Each path with all that a tar says of it. */

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "compatible.h"
 #include "memory.h"
 #include "own-loader.h"
 
@@ -142,7 +143,8 @@ const char *binfmt_serves(const struct manifest *manifest) {
   if (lacking) return lacking;
   for (unsigned i = 0; i < manifest->emulator_count; i++) {
     const struct emulator *emulator = &manifest->emulators[i];
-    if (is_host_cpu(emulator->cpu) || is_compatible_cpu(emulator->cpu)) continue;
+    if (is_host_cpu(emulator->cpu)) continue;
+    if (is_compatible_cpu(emulator->cpu) && kernel_runs_cpu(emulator->cpu)) continue;
     if (emulator->arg_count > 0) return "registrations do not give the emulator its options";
     struct target target = {.path = emulator->name, .argv = argv};
     make_elf_head(emulator->cpu, emulator->flags_value, target.head);

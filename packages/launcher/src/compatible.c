@@ -2,9 +2,12 @@
  * before its first instruction, and is killed there. */
 #include "compatible.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -52,5 +55,55 @@ bool kernel_runs(int program, struct cpu cpu) {
   }
   const char *name = cpu_name(cpu);
   debug("this kernel runs ", name ? name : "these", answer ? " programs" : " programs: no", NULL);
+  return answer;
+}
+
+/* The smallest program that a kernel takes. Compatible CPUs have the host's byte order. */
+static int make_program(struct cpu cpu) {
+  enum { ADDRESS = 0x400000, ALIGNMENT = 0x10000 };
+  /* Linux takes Arm programs of the present ABI only. */
+  uint32_t flags = cpu.machine == EM_ARM ? 0x05000000 : 0;
+  union {
+    struct {
+      Elf32_Ehdr header;
+      Elf32_Phdr segment;
+    } narrow;
+    struct {
+      Elf64_Ehdr header;
+      Elf64_Phdr segment;
+    } wide;
+    unsigned char ident[EI_NIDENT];
+  } bytes;
+  memset(&bytes, 0, sizeof bytes);
+  size_t size = cpu.class == CLASS_64 ? sizeof bytes.wide : sizeof bytes.narrow;
+#define FILL(part, Header, Segment)                                                              \
+  part.header = (Header){.e_type = ET_EXEC, .e_machine = cpu.machine, .e_version = EV_CURRENT,   \
+                         .e_entry = ADDRESS, .e_phoff = sizeof part.header, .e_flags = flags,    \
+                         .e_ehsize = sizeof part.header, .e_phentsize = sizeof part.segment,     \
+                         .e_phnum = 1};                                                          \
+  part.segment = (Segment){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = ADDRESS,        \
+                           .p_paddr = ADDRESS, .p_filesz = size, .p_memsz = size,                \
+                           .p_align = ALIGNMENT}
+  if (cpu.class == CLASS_64) {
+    FILL(bytes.wide, Elf64_Ehdr, Elf64_Phdr);
+  } else {
+    FILL(bytes.narrow, Elf32_Ehdr, Elf32_Phdr);
+  }
+#undef FILL
+  memcpy(bytes.ident, ELFMAG, SELFMAG);
+  bytes.ident[EI_CLASS] = cpu.class;
+  bytes.ident[EI_DATA] = cpu.data;
+  bytes.ident[EI_VERSION] = EV_CURRENT;
+  int program = (int)syscall(SYS_memfd_create, "uport", 1 /* MFD_CLOEXEC */);
+  if (program >= 0 && write(program, &bytes, size) == (ssize_t)size) return program;
+  if (program >= 0) close(program);
+  return -1;
+}
+
+bool kernel_runs_cpu(struct cpu cpu) {
+  int program = make_program(cpu);
+  if (program < 0) return true;
+  bool answer = kernel_runs(program, cpu);
+  close(program);
   return answer;
 }

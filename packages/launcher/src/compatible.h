@@ -10,4 +10,7 @@
  * instruction of it is executed. */
 bool kernel_runs(int program, struct cpu cpu);
 
+/* The same, where no program is at hand. */
+bool kernel_runs_cpu(struct cpu cpu);
+
 #endif

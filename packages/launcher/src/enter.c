@@ -11,14 +11,18 @@
  * never followed from outside: mounts go through descriptors of folders that are opened one by one. */
 #include "enter.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -205,6 +209,15 @@ static bool finish_mapper(struct mapper mapper) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* User 0 inside is the caller, and there is no other. */
+static bool map_caller(unsigned uid, unsigned gid) {
+  const char *own = copy_bytes(decimal(uid), strlen(decimal(uid)));
+  const char *group = copy_bytes(decimal(gid), strlen(decimal(gid)));
+  return write_text("/proc/self/setgroups", "deny") &&
+         write_text("/proc/self/gid_map", concatenate("0 ", group, " 1")) &&
+         write_text("/proc/self/uid_map", concatenate("0 ", own, " 1"));
+}
+
 static void make_user_namespace(void) {
   unsigned uid = (unsigned)geteuid(), gid = (unsigned)getegid();
   struct mapper mapper = start_mapper(uid, gid);
@@ -216,15 +229,7 @@ static void make_user_namespace(void) {
   if (finish_mapper(mapper)) {
     debug("users: 0 inside is ", decimal(uid), ", others come from /etc/subuid", NULL);
   } else {
-    const char *own = copy_bytes(decimal(uid), strlen(decimal(uid)));
-    const char *group = copy_bytes(decimal(gid), strlen(decimal(gid)));
-    bool mapped =
-        write_text("/proc/self/setgroups", "deny") &&
-        write_text("/proc/self/gid_map",
-                   concatenate("0 ", group, " 1")) &&
-        write_text("/proc/self/uid_map",
-                   concatenate("0 ", own, " 1"));
-    if (!mapped) {
+    if (!map_caller(uid, gid)) {
       cannot("a root cannot be entered: the user namespace gets no user",
              "allow user namespaces (AppArmor may forbid their use), or do it as root");
     }
@@ -439,4 +444,161 @@ void enter_root(const struct entry_root *root, const char *folder) {
   if (root->workdir && chdir(root->workdir) != 0) {
     cannot(concatenate("--workdir ", root->workdir, ""), "name a folder of the root");
   }
+}
+
+/* --- the root that an app brings --- */
+
+static const char entered[] = "the app brings a root file system, which cannot be entered";
+static const char remedy[] =
+    "allow user namespaces (kernel.apparmor_restrict_unprivileged_userns=0, "
+    "user.max_user_namespaces), start it as root, or run it as an image";
+
+static bool is_empty(int folder) {
+  int readable = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *entries = readable < 0 ? NULL : fdopendir(readable);
+  if (!entries) return false;
+  bool empty = true;
+  for (struct dirent *entry; empty && (entry = readdir(entries));) {
+    empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+  }
+  closedir(entries);
+  return empty;
+}
+
+/* A folder of the host, opened before, at the same path. What the app brings is never hidden. */
+static void show_folder(int root, const char *path, int from) {
+  if (!path || from < 0) return;
+  int at = dup(root);
+  for (const char *part = path; at >= 0 && *(part += strspn(part, "/"));) {
+    size_t length = strcspn(part, "/");
+    int next = open_folder(at, copy_bytes(part, length));
+    part += length;
+    close(at);
+    at = next;
+  }
+  if (at < 0) return;
+  if (strcmp(path, "/") != 0 && is_empty(at)) {
+    bind(descriptor_path(from), at);
+  } else {
+    debug(path, ": is in the root already", NULL);
+  }
+  close(at);
+}
+
+/* What the app writes goes to memory and ends with it. Returns the top, or -1 where it cannot be:
+ * overlays are not in every kernel. */
+static int cover_with_memory(const char *path, bool is_apart) {
+  static const char *const names[] = {"upper", "work", "merged"};
+  int places[3] = {-1, -1, -1}, top = -1;
+  int lower = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (lower < 0) return -1;
+  if (mount("uport", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") != 0) {
+    close(lower);
+    return -1;
+  }
+  int memory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  for (unsigned i = 0; memory >= 0 && i < 3; i++) places[i] = open_folder(memory, names[i]);
+  if (places[0] >= 0 && places[1] >= 0 && places[2] >= 0) {
+    const char *options = concatenate("lowerdir=", descriptor_path(lower), ",upperdir=");
+    options = concatenate(options, descriptor_path(places[0]), ",workdir=");
+    options = concatenate(options, descriptor_path(places[1]), is_apart ? ",userxattr" : "");
+    if (mount("uport", descriptor_path(places[2]), "overlay", MS_NODEV, options) == 0) {
+      top = openat(memory, names[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } else {
+      debug("overlay: cannot be mounted: ", error_name(errno), NULL);
+    }
+  }
+  for (unsigned i = 0; i < 3; i++) {
+    if (places[i] >= 0) close(places[i]);
+  }
+  if (memory >= 0) close(memory);
+  close(lower);
+  if (top < 0) umount2(path, MNT_DETACH);
+  return top;
+}
+
+static int bind_top(const char *path) {
+  if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) != 0) return -1;
+  return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Flags that the mount has must be given again: a user namespace may not drop them. */
+static void make_read_only(const char *path) {
+  static const struct {
+    unsigned long given, wanted;
+  } flags[] = {{ST_NOSUID, MS_NOSUID},   {ST_NODEV, MS_NODEV},           {ST_NOEXEC, MS_NOEXEC},
+               {ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME}, {ST_RELATIME, MS_RELATIME}};
+  struct statvfs status;
+  unsigned long wanted = MS_REMOUNT | MS_BIND | MS_RDONLY;
+  if (statvfs(path, &status) != 0) return;
+  for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
+    if (status.f_flag & flags[i].given) wanted |= flags[i].wanted;
+  }
+  if (mount(NULL, path, NULL, wanted, NULL) != 0) {
+    debug(path, ": can be written to by the app: ", error_name(errno), NULL);
+  }
+}
+
+/* Without capabilities, as an ordinary process is, what the app starts may get a binfmt_misc. */
+static void drop_capabilities(void) {
+  struct {
+    uint32_t version;
+    int pid;
+  } header = {0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */, 0};
+  const struct {
+    uint32_t effective, permitted, inheritable;
+  } none[2] = {{0, 0, 0}, {0, 0, 0}};
+  if (syscall(SYS_capset, &header, none) != 0) debug("capabilities: ", error_name(errno), NULL);
+}
+
+/* A second user namespace gives the caller's own user and group back. */
+static void take_identity_back(unsigned uid, unsigned gid) {
+  const char *own = copy_bytes(decimal(uid), strlen(decimal(uid)));
+  const char *group = copy_bytes(decimal(gid), strlen(decimal(gid)));
+  if (unshare(CLONE_NEWUSER) != 0 ||
+      !write_text("/proc/self/gid_map", concatenate(group, " 0", " 1")) ||
+      !write_text("/proc/self/uid_map", concatenate(own, " 0", " 1"))) {
+    cannot(entered, remedy);
+  }
+  drop_capabilities();
+}
+
+void enter_app_root(const char *folder) {
+  static char working[PATH_MAX];
+  unsigned uid = (unsigned)geteuid(), gid = (unsigned)getegid();
+  const char *path = concatenate(folder, "root", ""), *home = getenv("HOME");
+  bool is_here = getcwd(working, sizeof working) != NULL && *working == '/';
+  const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  bool is_apart = unshare(CLONE_NEWNS) != 0;
+  if (is_apart && (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || !map_caller(uid, gid))) {
+    cannot(entered, remedy);
+  }
+  if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) cannot(entered, remedy);
+  int current = is_here ? open(working, flags) : -1;
+  int own = home && *home == '/' ? open(home, flags) : -1;
+  int temporary = open("/tmp", flags);
+  int launcher = open(folder, flags);
+  int top = cover_with_memory(path, is_apart);
+  bool in_memory = top >= 0;
+  if (!in_memory) top = bind_top(path);
+  if (top < 0 || launcher < 0) cannot(entered, remedy);
+  bind_resolver(top);
+  bind_folder(top, "/sys", "sys");
+  make_devices(top, descriptor_path(launcher));
+  show_folder(top, "/tmp", temporary);
+  show_folder(top, home, own);
+  show_folder(top, is_here ? working : NULL, current);
+  /* Last: what came before goes through the host's. */
+  bind_folder(top, "/proc", "proc");
+  if (!in_memory) make_read_only(path);
+  if (fchdir(top) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 || umount2(".", MNT_DETACH) != 0 ||
+      chdir("/") != 0) {
+    cannot(entered, remedy);
+  }
+  const int opened[] = {current, own, temporary, launcher, top};
+  for (unsigned i = 0; i < sizeof opened / sizeof *opened; i++) {
+    if (opened[i] >= 0) close(opened[i]);
+  }
+  if (is_apart) take_identity_back(uid, gid);
+  if (is_here && chdir(working) != 0) debug(working, ": is not in the app's root, it starts in /", NULL);
 }

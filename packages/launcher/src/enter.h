@@ -25,4 +25,8 @@ struct entry_root {
  * bound to ENTERED_FOLDER. Ends the process with a message when it cannot be. */
 void enter_root(const struct entry_root *root, const char *folder);
 
+/* The root that an unpacked app brings, `folder`/root, for the app alone. User, group and working
+ * directory stay what they are; the folder is seen as ENTERED_FOLDER. */
+void enter_app_root(const char *folder);
+
 #endif

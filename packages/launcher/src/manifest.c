@@ -96,7 +96,7 @@ static void read_text(struct fields *fields, struct manifest *manifest) {
     const char *keyword = need_field(fields);
     const struct surroundings *surroundings = &manifest->surroundings;
     bool surrounded = surroundings->has_guest || surroundings->setting_count > 0 ||
-                      surroundings->workdir != NULL;
+                      surroundings->workdir != NULL || surroundings->whole_root;
     bool before_programs = manifest->program_count == 0 && manifest->unpacked_count == 0;
     if (strcmp(keyword, "emulator") == 0 && before_programs && !surrounded) {
       read_emulator(fields, manifest);
@@ -133,6 +133,7 @@ static void clear(struct manifest *manifest) {
   manifest->surroundings.has_guest = false;
   manifest->surroundings.setting_count = 0;
   manifest->surroundings.workdir = NULL;
+  manifest->surroundings.whole_root = false;
   manifest->program_count = 0;
   manifest->unpacked_count = 0;
 }

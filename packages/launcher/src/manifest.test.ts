@@ -64,6 +64,7 @@ const surroundings = fc.record({
     { minLength: 1, maxLength: 8 },
   ),
   workdir: path,
+  wholeRoot: fc.constant(true),
 });
 const unpacked = fc.record({ path, size: fc.maxSafeNat() });
 
@@ -264,6 +265,14 @@ describe.skipIf(!host)('the launcher', () => {
     ['an emulator after them', false, `${SURROUNDINGS}${line}\n`],
     ['a variable after the working directory', false, `${SURROUNDINGS}env A b\n`],
     ['two working directories', false, `${SURROUNDINGS}workdir b\n`],
+    ['a whole root', true, `${SURROUNDINGS}whole-root\n`],
+    ['a whole root alone', true, 'uport-manifest 1\nwhole-root\nprogram a b\n'],
+    ['two whole roots', false, `${SURROUNDINGS}whole-root\nwhole-root\n`],
+    ['a whole root with a path', false, `${SURROUNDINGS}whole-root a\n`],
+    ['a variable after the whole root', false, 'uport-manifest 1\nwhole-root\nenv A b\n'],
+    ['a working directory after it', false, 'uport-manifest 1\nwhole-root\nworkdir a\n'],
+    ['a guest after it', false, 'uport-manifest 1\nwhole-root\nguest x 62 64 lsb 0 0\n'],
+    ['an emulator after it', false, `uport-manifest 1\nwhole-root\n${line}\n`],
     ['no paths', false, 'uport-manifest 1\nguest x 62 64 lsb 0 0\nguest-paths A\n'],
     [
       'an empty path of a guest',

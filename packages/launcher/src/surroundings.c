@@ -32,7 +32,8 @@ static const char *path_of_app(struct fields *fields, char *field, bool inside) 
 }
 
 static void read_guest(struct fields *fields, struct surroundings *surroundings) {
-  if (surroundings->has_guest || surroundings->setting_count > 0 || surroundings->workdir) {
+  if (surroundings->has_guest || surroundings->setting_count > 0 || surroundings->workdir ||
+      surroundings->whole_root) {
     broken(fields, "keyword that is unknown or out of order");
   }
   surroundings->has_guest = true;
@@ -71,7 +72,8 @@ static const struct {
 static bool read_setting(struct fields *fields, enum setting_kind kind, bool inside,
                          struct surroundings *surroundings) {
   bool of_guest = kind == SETTING_GUEST_ENV || kind == SETTING_GUEST_PATHS;
-  if (surroundings->workdir || (of_guest && !surroundings->has_guest)) {
+  bool is_late = surroundings->workdir || surroundings->whole_root;
+  if (is_late || (of_guest && !surroundings->has_guest)) {
     broken(fields, "keyword that is unknown or out of order");
   }
   if (surroundings->setting_count == SETTINGS_MAX) broken(fields, "more than 256 variables");
@@ -92,8 +94,13 @@ bool read_surroundings(struct fields *fields, const char *keyword, bool inside,
     read_guest(fields, surroundings);
     return true;
   }
-  if (strcmp(keyword, "workdir") == 0 && !surroundings->workdir) {
+  if (strcmp(keyword, "workdir") == 0 && !surroundings->workdir && !surroundings->whole_root) {
     surroundings->workdir = path_of_app(fields, need_field(fields), inside);
+    need_end(fields);
+    return true;
+  }
+  if (strcmp(keyword, "whole-root") == 0 && !surroundings->whole_root) {
+    surroundings->whole_root = true;
     need_end(fields);
     return true;
   }
@@ -140,6 +147,7 @@ char *put_surroundings(char *to, const char *end, const struct surroundings *sur
     to = put_encoded(put_keyword(to, end, "workdir"), end, surroundings->workdir);
     to = put_newline(to, end);
   }
+  if (surroundings->whole_root) to = put_newline(put_keyword(to, end, "whole-root"), end);
   return to;
 }
 

@@ -35,6 +35,7 @@ struct surroundings {
   struct setting settings[SETTINGS_MAX];
   unsigned setting_count;
   const char *workdir; /* as an emulator's path, or NULL */
+  bool whole_root; /* the unpacked tree is the root of the app's file system */
 };
 
 /* Reads what follows the keyword, when the keyword is one of these; false when it is not. Paths

@@ -18,6 +18,8 @@ export interface ManifestSurroundings {
   readonly settings?: readonly ManifestSetting[];
   /** A folder, relative to the manifest's or absolute. */
   readonly workdir?: string;
+  /** The unpacked tree is the root of the app's file system; paths are names in it. */
+  readonly wholeRoot?: boolean;
 }
 
 /** What the launcher takes at most. */
@@ -34,7 +36,7 @@ export interface LineCodec {
 
 /** The lines of it. */
 export function encodeSurroundings(
-  { guest, settings = [], workdir }: ManifestSurroundings,
+  { guest, settings = [], workdir, wholeRoot }: ManifestSurroundings,
   codec: Pick<LineCodec, 'encode' | 'fail'>,
 ): readonly string[] {
   const lines: string[] = [];
@@ -59,6 +61,7 @@ export function encodeSurroundings(
     if (workdir === '') throw codec.fail('empty path');
     lines.push(`workdir ${codec.encode(workdir)}`);
   }
+  if (wholeRoot) lines.push('whole-root');
   return lines;
 }
 
@@ -80,10 +83,15 @@ export class SurroundingsReader {
   #guest: ManifestSurroundings['guest'];
   readonly #settings: ManifestSetting[] = [];
   #workdir: string | undefined;
+  #wholeRoot = false;
 
   /** Whether there was a line yet. */
   get begun(): boolean {
-    return this.#guest !== undefined || this.#settings.length > 0 || this.#workdir !== undefined;
+    return this.#guest !== undefined || this.#settings.length > 0 || this.#isLate;
+  }
+
+  get #isLate(): boolean {
+    return this.#workdir !== undefined || this.#wholeRoot;
   }
 
   /** @returns whether it is such a line */
@@ -101,9 +109,14 @@ export class SurroundingsReader {
         this.#setting(keyword, rest, codec);
         return true;
       case 'workdir':
-        if (this.#workdir !== undefined) return false;
+        if (this.#isLate) return false;
         if (rest.length !== 1) throw codec.fail('too few or too many fields');
         this.#workdir = codec.path(rest[0] as string);
+        return true;
+      case 'whole-root':
+        if (this.#wholeRoot) return false;
+        if (rest.length !== 0) throw codec.fail('too few or too many fields');
+        this.#wholeRoot = true;
         return true;
       default:
         return false;
@@ -111,7 +124,7 @@ export class SurroundingsReader {
   }
 
   #setting(kind: ManifestSetting['kind'], fields: readonly string[], codec: LineCodec): void {
-    if (this.#workdir !== undefined || (kind.startsWith('guest-') && this.#guest === undefined)) {
+    if (this.#isLate || (kind.startsWith('guest-') && this.#guest === undefined)) {
       throw codec.fail('keyword that is unknown or out of order');
     }
     if (this.#settings.length === SURROUNDINGS_LIMITS.settings) {
@@ -144,6 +157,7 @@ export class SurroundingsReader {
       ...(this.#guest && { guest: this.#guest }),
       ...(this.#settings.length > 0 && { settings: Object.freeze([...this.#settings]) }),
       ...(this.#workdir !== undefined && { workdir: this.#workdir }),
+      ...(this.#wholeRoot && { wholeRoot: true }),
     });
   }
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cache.h"
+#include "enter.h"
 #include "info.h"
 #include "memory.h"
 #include "message.h"
@@ -159,6 +160,17 @@ static bool is_own_folder_ready(struct manifest *manifest, const char *argv0) {
   return ready;
 }
 
+/* The app's program and the launcher's folder have other names inside. */
+static void enter_root_of(struct manifest *manifest, const struct program *program,
+                          struct start *start) {
+  static const char prefix[] = "root";
+  if (strncmp(program->path, prefix, sizeof prefix - 1) != 0) return;
+  enter_app_root(manifest->folder);
+  manifest->folder = ENTERED_FOLDER;
+  manifest->file = concatenate(ENTERED_FOLDER, "manifest", "");
+  start->program = program->path + sizeof prefix - 1;
+}
+
 void prepare_app(const struct universal *universal, const struct settings *settings,
                  struct manifest *manifest, struct start *start) {
   struct place places[PLACES_MAX + 1];
@@ -187,6 +199,7 @@ void prepare_app(const struct universal *universal, const struct settings *setti
   const struct program *program = find_program(manifest, argv0);
   debug("the program is ", manifest->folder, program->path, NULL);
   start->program = concatenate(manifest->folder, program->path, "");
+  if (manifest->surroundings.whole_root) enter_root_of(manifest, program, start);
   start->argv = join_arguments(universal->argv, program->args, program->arg_count,
                                program->defaults, program->default_count);
   enter_surroundings(&manifest->surroundings, manifest->folder);

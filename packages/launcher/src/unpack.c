@@ -373,7 +373,8 @@ static bool write_manifest(void) {
   manifest.program_count = work.index.program_count;
   manifest.unpacked_count = 0;
   manifest.surroundings = work.index.surroundings;
-  move_surroundings(&manifest.surroundings, "root/");
+  /* Of a whole root they are names in it. */
+  move_surroundings(&manifest.surroundings, work.index.surroundings.whole_root ? "/" : "root/");
   add_unpacked(&manifest, "launch", work.host->launcher_size);
   for (unsigned i = 0; i < work.host->emulator_count; i++) {
     const struct host_emulator *one = &work.host->emulators[i];
@@ -491,7 +492,8 @@ bool unpack_to_memory(const struct payload *payload, struct place *place,
                       struct manifest *manifest) {
   struct node file;
   load(payload, place);
-  if (!find_only_file(&file) || work.index.surroundings.workdir) {
+  if (!find_only_file(&file) || work.index.surroundings.workdir ||
+      work.index.surroundings.whole_root) {
     place->reason = "can hold an app of one file only";
     return false;
   }

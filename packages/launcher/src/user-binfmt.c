@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "capabilities.h"
+#include "compatible.h"
 #include "kernel-version.h"
 #include "memory.h"
 #include "message.h"
@@ -207,8 +208,10 @@ static bool mount_here(void) {
   return context >= 0 && mount("binfmt_misc", folder, "binfmt_misc", flags, NULL) == 0;
 }
 
+/* Whether this kernel runs its programs without help. */
 static bool is_compatible(const struct emulator *emulator) {
-  return is_compatible_cpu(emulator->cpu) || is_host_cpu(emulator->cpu);
+  return is_host_cpu(emulator->cpu) ||
+         (is_compatible_cpu(emulator->cpu) && kernel_runs_cpu(emulator->cpu));
 }
 
 static int make_outer(void *unused) {
@@ -275,6 +278,8 @@ const char *register_privately(const struct manifest *manifest) {
   if (!kernel_is_at_least(FIRST_MAJOR, FIRST_MINOR)) {
     return concatenate("Linux 6.7 is needed, this is ", kernel_release(), "");
   }
+  /* It is remembered: the helpers had better not find it out. */
+  for (unsigned i = 0; i < manifest->emulator_count; i++) is_compatible(&manifest->emulators[i]);
   work.manifest = manifest;
   work.uid = (unsigned)geteuid();
   work.gid = (unsigned)getegid();

@@ -61,11 +61,13 @@ export function payloadSurroundings(plan: Plan): ManifestSurroundings | undefine
   const guest = plan.guest ?? NO_GUEST_SETTINGS;
   const settings = [...env, ...settingsOf(guest, '')];
   const workdir = workdirOf(plan);
-  if (settings.length === 0 && workdir === undefined) return undefined;
+  const wholeRoot = plan.app.wholeRoot === true;
+  if (settings.length === 0 && workdir === undefined && !wholeRoot) return undefined;
   return {
     ...(plan.guest !== undefined && { guest: guestOf(plan) }),
     ...(settings.length > 0 && { settings }),
     ...(workdir !== undefined && { workdir }),
+    ...(wholeRoot && { wholeRoot }),
   };
 }
 

@@ -33,12 +33,6 @@ export async function buildRootfs(options: BuildRootfsOptions): Promise<BuildRes
     },
     { store, progress, signal, ...(options.warn && { warn: options.warn }) },
   );
-  const unrooted = options.emit.filter(({ emitter }) => emitter !== 'oci');
-  if (app.linkage === 'dynamic' && unrooted.length > 0) {
-    options.warn?.(
-      `${unrooted.map(({ emitter }) => emitter).join(', ')}: the payload is not made the root of the file system when it runs, so ${app.name} finds its loader and its files only where the host has them; an image has them`,
-    );
-  }
   try {
     return await build({ ...options, app, store, progress, signal });
   } finally {

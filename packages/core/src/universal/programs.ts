@@ -1,6 +1,7 @@
 import { UportError } from '@uport/errors';
 import { displayBytes, parseBytePath, textPath } from '../model/byte-path.ts';
 import type { BytePath } from '../model/payload-tree.ts';
+import { resolveEntry } from '../model/resolve-entry.ts';
 import { programWords } from '../plan/guest-settings.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { PayloadOptions, ProgramName } from './write-payload.ts';
@@ -30,7 +31,15 @@ function programsOf(plan: Plan, bins: Readonly<Record<string, string>>): readonl
   const words = programWords(plan);
   const own = (path: BytePath) => (path === plan.app.program ? words : {});
   if (named.length === 0) {
-    return [{ name: latin1(plan.app.name), path: plan.app.program, ...words }];
+    // The launcher follows no links on its way to a program: in a root, /bin may be one.
+    const { program } = plan.app;
+    const slash = program.lastIndexOf('/');
+    const inside = resolveEntry(entries, program.slice(0, Math.max(slash, 0)) as BytePath);
+    const path =
+      inside?.type === 'directory'
+        ? (`${inside.path}/${program.slice(slash + 1)}` as BytePath)
+        : program;
+    return [{ name: latin1(plan.app.name), path, ...words }];
   }
   const folder = plan.app.folder ?? textPath('app');
   return named.map(([name, file]) => {

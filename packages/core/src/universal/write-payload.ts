@@ -164,10 +164,11 @@ class PayloadWriter {
           guest: emulator.guest,
           elf,
           blob: await blobOf(emulator, host.host, label),
-          // The guest's loader and libraries are looked for in the unpacked tree first.
+          // The guest's loader and libraries are looked for in the unpacked tree first. A whole root
+          // is the app's root when it runs.
           args: [
             ...(host.cpu === undefined ? [] : ['-cpu', host.cpu]),
-            ...(plan.app.loader === undefined ? [] : ['-L', '$FOLDER/root']),
+            ...(plan.app.loader === undefined || plan.app.wholeRoot ? [] : ['-L', '$FOLDER/root']),
           ],
         });
       }
