@@ -19,16 +19,15 @@ interface ArchiveInputs {
   readonly context: EmitContext;
 }
 
-/** The layout folder as a tar. */
+/** The layout folder as a tar, for engines to load: without SBOMs, which they would take for an image more. */
 export async function writeOciArchive(file: string, inputs: ArchiveInputs): Promise<Layer> {
   const { layout, options } = inputs;
   const index = layoutIndex(
     layout.index,
     options.tags.map((tag) => ({ [REF_NAME]: tag })),
-    layout.referrers?.index,
+    undefined,
   );
-  const blobs = new Map([...layout.blobs, ...(layout.referrers?.blobs ?? [])]);
-  return writeArchive(file, inputs, blobs, [
+  return writeArchive(file, inputs, layout.blobs, [
     document('oci-layout', layoutMarker()),
     document('index.json', index),
   ]);

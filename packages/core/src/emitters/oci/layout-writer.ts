@@ -39,11 +39,6 @@ export interface WrittenLayout {
   readonly images: readonly WrittenImage[];
   /** Every blob of the image with its size. */
   readonly blobs: ReadonlyMap<Digest, number>;
-  /** The list of what is attached to the image, and the blobs of that. */
-  readonly referrers?: {
-    readonly index: BlobDescriptor;
-    readonly blobs: ReadonlyMap<Digest, number>;
-  };
   /** Bytes of all files. */
   readonly size: number;
 }
@@ -122,7 +117,6 @@ export async function writeLayout(
     index,
     images,
     blobs,
-    ...(referrers && { referrers: { index: referrers, blobs: attached } }),
     size,
   };
 }
