@@ -120,7 +120,7 @@ function partsOf(way: Way, only: readonly string[]): readonly Part[] {
 /** A start takes a second or more on a simulated machine. */
 function orphansOn(machine: Machine, way: Way): number {
   if (way === 'none') return 20;
-  return machine === HERE ? 2000 : 60;
+  return machine === HERE ? 300 : 60;
 }
 
 function launcherOf(way: Way): readonly string[] {
