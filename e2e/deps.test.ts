@@ -52,6 +52,9 @@ describe.skipIf(missing)(named('uport deps', missing), () => {
           else differences.push(`${peer} ${program}: ${answer}, the loader: ${loader}`);
         }
       }
+      expect(others.lddtree).toBe(programs.length);
+      // It reads no big-endian files.
+      if (cpu.debian !== 's390x') expect(others.libtree).toBe(programs.length);
       const counts = `${cpu.debian}: ${programs.length} programs as the loader; lddtree ${others.lddtree}, libtree ${others.libtree}`;
       console.info([counts, ...differences.slice(0, 20)].join('\n  '));
     });

@@ -42,7 +42,10 @@ describe.skipIf(missing)(named('--cpu', missing), () => {
   test('reaches the program through a universal file and an image', async () => {
     const emit = ['--emit', 'universal', '--emit', 'oci'];
     expect(await build('told', ...emit, '--cpu', 'cortex-a53')).toMatchObject({ status: 0 });
-    const run = spawnSync(path.join(folder, 'told/app'), { encoding: 'utf8' });
+    const run = spawnSync(path.join(folder, 'told/app'), {
+      encoding: 'utf8',
+      env: { ...process.env, UPORT_CACHE_DIR: path.join(folder, 'cache') },
+    });
     expect(run.stdout).toBe('sve 0 aes 1\n');
     const images = await readImages(path.join(folder, 'told/oci'));
     const image = images.find(({ platform }) => platform === 'linux/amd64');

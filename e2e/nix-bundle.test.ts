@@ -155,7 +155,9 @@ describe.each(NIX_RELEASES)('$name', (release) => {
       const made = await nix('nix', [...args, `path:${packages}#${attribute}`]);
       expect(made, made.stderr).toMatchObject({ status: 0 });
       const file = path.join(store, await readlink(link), 'bin', program);
-      const ran = await start(file, ['6'], { env: { HOME: store } });
+      const ran = await start(file, ['6'], {
+        env: { HOME: store, UPORT_CACHE_DIR: path.join(store, 'uport-cache') },
+      });
       expect(ran.stdout, ran.stderr).toContain(SOLVED);
       const told = JSON.parse((await uport(['inspect', '--json', file])).stdout);
       const hosts = attribute === 'universal' ? ['x86_64'] : ['x86_64', 's390x'];

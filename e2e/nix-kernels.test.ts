@@ -66,7 +66,7 @@ describe.skipIf(missing)(named('what Nix made', missing), () => {
   const GREETED = /^hello from riscv64: words from the store\nargv0 (\S+)\na\nb c\n/;
 
   test('the closure runs here, with its loader, libraries and data from the file', async () => {
-    const env = { HOME: folder };
+    const env = { HOME: folder, UPORT_CACHE_DIR: path.join(folder, 'uport-cache') };
     const ran = await start(closure.universal, ['a', 'b c'], { env });
     expect(ran, ran.stderr).toMatchObject({ status: 3, stdout: expect.stringMatching(GREETED) });
     expect(GREETED.exec(ran.stdout)?.[1]).toBe(closure.universal);

@@ -237,7 +237,11 @@ describe.each(NIX_RELEASES)('$name', (release) => {
       const link = path.join(work, 'bundle');
       await done('bundle', ...bundler, '-o', link, `path:${consumer}#app`);
       const bundle = path.join(root, await readlink(link), 'bin/nqueens');
-      expect(await start(bundle, ['6'], { env: { HOME: work } })).toMatchObject({
+      expect(
+        await start(bundle, ['6'], {
+          env: { HOME: work, UPORT_CACHE_DIR: path.join(work, 'uport-cache') },
+        }),
+      ).toMatchObject({
         stdout: expect.stringContaining(SOLVED),
       });
     },

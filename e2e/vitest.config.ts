@@ -5,6 +5,7 @@ export default mergeConfig(shared, {
   test: {
     globalSetup: ['support/build-images.ts'],
     testTimeout: 240_000,
+    hookTimeout: 400_000,
     maxWorkers: 2,
   },
 });

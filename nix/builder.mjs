@@ -23,12 +23,17 @@ function runsEverywhere() {
   return status === 0 && JSON.parse(stdout).kind === 'universal';
 }
 
-const target = path.join(out, place);
-mkdirSync(path.dirname(target), { recursive: true });
+/** Made last: some versions of Nix leave what a failed build has put there. */
+function keep(source) {
+  const target = path.join(out, place);
+  mkdirSync(path.dirname(target), { recursive: true });
+  cpSync(source, target, { recursive: true });
+}
+
 if (place !== '' && runsEverywhere()) {
-  cpSync(program, target);
+  keep(program);
 } else {
   const { status } = uport(['build', ...JSON.parse(process.env.build), '-o', dist], 'inherit');
   if (status !== 0) process.exit(status ?? 1);
-  cpSync(path.join(dist, take), target, { recursive: true });
+  keep(path.join(dist, take));
 }

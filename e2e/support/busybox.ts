@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { extractFromDeb, fetchDebianPackage, parseArch, silentProgress } from '@uport/core';
@@ -18,13 +19,15 @@ export async function busybox(arch: string, signal: AbortSignal): Promise<string
     cacheFolder('busybox'),
     `${arch}-${found.version.replace(/[^\w.+-]/g, '_')}`,
   );
+  if (existsSync(file)) return file;
   const wanted = /^(?:usr\/)?bin\/busybox$/;
   for await (const entry of extractFromDeb(found.file, (name) => wanted.test(name), signal)) {
     const chunks: Uint8Array[] = [];
     for await (const chunk of entry.content()) chunks.push(chunk);
     await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(`${file}.new`, Buffer.concat(chunks), { mode: 0o755 });
-    await rename(`${file}.new`, file);
+    const temporary = `${file}.${process.pid}`;
+    await writeFile(temporary, Buffer.concat(chunks), { mode: 0o755 });
+    await rename(temporary, file);
     return file;
   }
   throw new Error(`${found.file} has no busybox`);

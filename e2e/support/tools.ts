@@ -39,6 +39,15 @@ export function noOtherUser(): string | undefined {
   );
 }
 
+let privateBinfmt: boolean | undefined;
+
+/** Why a test can't have a binfmt_misc of a user namespace: Linux before 6.7, or namespaces forbidden. */
+export function noPrivateBinfmt(): string | undefined {
+  privateBinfmt ??=
+    spawnSync('unshare', ['-Urm', 'mount', '-t', 'binfmt_misc', 'none', '/mnt']).status === 0;
+  return privateBinfmt ? undefined : 'needs Linux 6.7 and user namespaces';
+}
+
 /** A test's name with the reason why it is skipped. */
 export function named(name: string, reason: string | undefined): string {
   return reason ? `${name} (${reason})` : name;

@@ -70,7 +70,7 @@ describe.each(MODES)('under the supervisor, $name', ({ listens, prefix, possible
       run(command()[0], [...command()[1], '--', 'sh', '-c', script, ...args], {
         env,
         cwd: bench.folder,
-        timeout: 120_000,
+        timeout: 300_000,
       });
 
     let running: ChildProcess[] = [];
@@ -163,29 +163,29 @@ describe.each(MODES)('under the supervisor, $name', ({ listens, prefix, possible
       expect(ran.stderr).toMatch(/nothing: not found/);
     });
 
-    test.runIf(listens)('who gave up root is held to its own permissions', () => {
-      bench.program('private', elfHeader(CPUS.hppa), 0o700);
-      bench.program('of-group', elfHeader(CPUS.hppa), 0o750);
-      chownSync(bench.at('of-group'), 0, 50);
-      const as = (groups: string) => `setpriv --reuid 1000 --regid 1000 ${groups} sh -c`;
-      const ran = shell(`chmod 755 .; ./private root
+    if (listens)
+      test('who gave up root is held to its own permissions', () => {
+        bench.program('private', elfHeader(CPUS.hppa), 0o700);
+        bench.program('of-group', elfHeader(CPUS.hppa), 0o750);
+        chownSync(bench.at('of-group'), 0, 50);
+        const as = (groups: string) => `setpriv --reuid 1000 --regid 1000 ${groups} sh -c`;
+        const ran = shell(`chmod 755 .; ./private root
         ${as('--clear-groups')} './private no; ./of-group no; ./guest yes'
         ${as('--groups 50')} './of-group member'`);
-      expect(ran.stdout).toMatch(/root\n[\s\S]*\nyes\n[\s\S]*\nmember\n/);
-      expect(ran.stdout).not.toContain('no\n');
-      expect(ran.stderr).toMatch(/private: Permission denied[\s\S]*of-group: Permission denied/);
-    });
+        expect(ran.stdout).toMatch(/root\n[\s\S]*\nyes\n[\s\S]*\nmember\n/);
+        expect(ran.stdout).not.toContain('no\n');
+        expect(ran.stderr).toMatch(/private: Permission denied[\s\S]*of-group: Permission denied/);
+      });
 
     test('the app keeps the process, its parent, group and session', () => {
       const show =
-        'read pid comm state parent group session rest </proc/self/stat; echo $PPID $group $session; ps -o ppid= -p $$';
+        'read pid comm state parent group session rest </proc/self/stat; echo $PPID $session';
       const plain = run('sh', ['-c', show], { cwd: bench.folder });
       const seen = shell(show);
       const normal = (text: string) => text.trim().split(/\s+/).map(Number);
-      const [parent, group, session] = normal(seen.stdout);
-      const [plainParent, plainGroup, plainSession] = normal(plain.stdout);
-      expect([parent, session]).toEqual([plainParent, plainSession]);
-      expect([typeof group, typeof plainGroup]).toEqual(['number', 'number']);
+      const [parent, session] = normal(seen.stdout);
+      expect([parent, session]).toEqual(normal(plain.stdout));
+      expect(parent).toBeGreaterThan(0);
     });
 
     test('the app has no child that it did not start', () => {
@@ -238,33 +238,36 @@ describe.each(MODES)('under the supervisor, $name', ({ listens, prefix, possible
       expect(ran.stdout).toBe('5\n');
     });
 
-    test.skipIf(listens)('kill -9 of the supervisor leaves no process behind', async () => {
-      const app = await start(
-        '(sleep 60 & sleep 60) & sleep 60 & setsid sleep 60 & echo ready; wait',
-      );
-      await sleep(100);
-      const tracer = Number(field(app.pid, 'TracerPid'));
-      expect(tracer).toBe(await supervisor());
-      const all = traced(tracer);
-      expect(all.length).toBeGreaterThanOrEqual(5);
-      process.kill(tracer, 'SIGKILL');
-      expect(await app.ended).toEqual({ status: null, signal: 'SIGKILL' });
-      await gone(tracer, ...all);
-    });
+    if (!listens)
+      test('kill -9 of the supervisor leaves no process behind', async () => {
+        const app = await start(
+          '(sleep 60 & sleep 60) & sleep 60 & setsid sleep 60 & echo ready; wait',
+        );
+        await sleep(100);
+        const tracer = Number(field(app.pid, 'TracerPid'));
+        expect(tracer).toBe(await supervisor());
+        const all = traced(tracer);
+        expect(all.length).toBeGreaterThanOrEqual(5);
+        process.kill(tracer, 'SIGKILL');
+        expect(await app.ended).toEqual({ status: null, signal: 'SIGKILL' });
+        await gone(tracer, ...all);
+      });
 
-    test.runIf(listens)('kill -9 of the supervisor: no more programs, a clear error', async () => {
-      const app = await start(
-        'echo ready; while ./guest x >/dev/null; do :; done; ./guest 2>&1; kill -s TERM $$',
-      );
-      process.kill(await supervisor(), 'SIGKILL');
-      expect(await app.ended).toEqual({ status: null, signal: 'SIGTERM' });
-      expect(app.output()).toMatch(/Function not implemented/);
-    });
+    if (listens)
+      test('kill -9 of the supervisor: no more programs, a clear error', async () => {
+        const app = await start(
+          'echo ready; while ./guest x >/dev/null; do :; done; ./guest 2>&1; kill -s TERM $$',
+        );
+        process.kill(await supervisor(), 'SIGKILL');
+        expect(await app.ended).toEqual({ status: null, signal: 'SIGTERM' });
+        expect(app.output()).toMatch(/Function not implemented/);
+      });
 
-    test.runIf(listens)('nothing is traced between execs: another debugger may', async () => {
-      const app = await start('./guest x; echo ready; while :; do sleep 0.02; done');
-      expect(field(app.pid, 'TracerPid')).toBe('0');
-    });
+    if (listens)
+      test('nothing is traced between execs: another debugger may', async () => {
+        const app = await start('./guest x; echo ready; while :; do sleep 0.02; done');
+        expect(field(app.pid, 'TracerPid')).toBe('0');
+      });
 
     test('the supervisor ends with the last process, also after kill -9 of any', async () => {
       const app = await start('sleep 60 & echo $! ready; wait; echo over');
@@ -330,7 +333,7 @@ describe.each(MODES)('under the supervisor, $name', ({ listens, prefix, possible
           {
             env,
             cwd: bench.folder,
-            timeout: 120_000,
+            timeout: 300_000,
           },
         );
         expect(ran).toMatchObject({ status: 0, stdout: 'none\n' });
