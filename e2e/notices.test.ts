@@ -157,10 +157,9 @@ describe.skipIf(missing)(named('in a registry without a referrers API', missing)
     });
     return answer.status === 200 ? ((await answer.json()) as Index) : undefined;
   };
-  const push = async () => {
-    const pushed = await uport([
-      ...['push', layout, `${registry.host}/team/probe:1`, '--insecure', '--json'],
-    ]);
+  const push = async (name = 'probe', ...flags: readonly string[]) => {
+    const reference = `${registry.host}/team/${name}:1`;
+    const pushed = await uport(['push', layout, reference, '--insecure', '--json', ...flags]);
     expect(pushed).toMatchObject({ status: 0 });
     return JSON.parse(pushed.stdout);
   };
@@ -184,6 +183,7 @@ describe.skipIf(missing)(named('in a registry without a referrers API', missing)
     });
     expect(put.status).toBe(201);
     expect(await push()).toMatchObject({ uploadedBlobs: 0 });
+    expect(await push('plain', '--no-sbom')).toMatchObject({ digest: first.digest, referrers: 0 });
     const digests = (await get(tag))?.manifests.map(({ digest }) => digest);
     expect(digests).toEqual([
       there?.digest,

@@ -1,4 +1,4 @@
-import { Args } from '@oclif/core';
+import { Args, Flags } from '@oclif/core';
 import { pushLayout } from '@uport/core';
 import { BaseCommand } from '../base-command.ts';
 import { describePush } from '../describe-push.ts';
@@ -21,7 +21,15 @@ export default class Push extends BaseCommand {
     reference: Args.string({ ignoreStdin: true, description: 'REGISTRY/REPO:TAG', required: true }),
   };
 
-  static override flags = { ...pushFlags };
+  static override flags = {
+    ...pushFlags,
+    sbom: Flags.boolean({
+      summary: 'Push what is attached to the image, such as SBOMs; --no-sbom leaves it out.',
+      allowNo: true,
+      default: true,
+      helpGroup: 'PUSH',
+    }),
+  };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Push);
@@ -29,6 +37,7 @@ export default class Push extends BaseCommand {
       layout: args.layout,
       reference: args.reference,
       insecure: flags.insecure,
+      sbom: flags.sbom,
       ...(flags['mount-from'] && { mountFrom: flags['mount-from'] }),
       progress: this.progress,
       signal: this.signal,

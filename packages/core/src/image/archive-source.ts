@@ -8,6 +8,7 @@ import { type Digest, digestHex, sha256Digest } from '../model/digest.ts';
 import { createCompressor } from '../oci/compress.ts';
 import { REF_NAME } from '../oci/layout.ts';
 import { DOCKER_CONFIG, DOCKER_LAYER_GZIP, DOCKER_MANIFEST } from '../oci/media-types.ts';
+import { listedSubject } from '../oci/referrers.ts';
 import type { Store } from '../store/store.ts';
 import { type ArchiveFile, openArchive } from './archive-file.ts';
 import { DO_NOT_USE, imageFault } from './faults.ts';
@@ -65,7 +66,10 @@ async function layoutInArchive(
     [annotations['io.containerd.image.name'], annotations[REF_NAME]].filter(
       (each) => each !== undefined,
     );
-  const found = top.manifests.filter(
+  const images = top.manifests.filter(({ mediaType, annotations }) => {
+    return listedSubject(mediaType, annotations[REF_NAME]) === undefined;
+  });
+  const found = images.filter(
     ({ annotations }) =>
       tag === undefined ||
       namesOf(annotations).some((each) => each === tag || each.endsWith(`/${tag}`)),
@@ -73,7 +77,7 @@ async function layoutInArchive(
   const root = only(
     found,
     name,
-    top.manifests.flatMap(({ annotations }) => namesOf(annotations)),
+    images.flatMap(({ annotations }) => namesOf(annotations)),
   );
   const blob = (digest: Digest) => `blobs/sha256/${digestHex(digest)}`;
   return {
@@ -209,6 +213,12 @@ function readList(bytes: Buffer, name: string): readonly ListedImage[] {
 const LEVEL = 6;
 const COMPRESSING = 3;
 
+/** What the store remembers of a tar that was packed. */
+interface PackedLayer {
+  readonly digest?: unknown;
+  readonly size?: unknown;
+}
+
 async function packedLayer(
   archive: ArchiveFile,
   member: string,
@@ -218,7 +228,10 @@ async function packedLayer(
   signal: AbortSignal,
 ): Promise<BlobClaim> {
   const key = `image-layer/gzip-${LEVEL}-${process.versions.zlib}/${diffId}`;
-  const known = (await store.lookup(key)) as { digest?: unknown; size?: unknown } | undefined;
+  // Not docker, but crane, jib and others have compressed layers in there: they stay as they are, whatever
+  // the store has packed of the same tar.
+  const isPacked = await startsLikeGzip(archive.stream(member, signal));
+  const known = isPacked ? undefined : ((await store.lookup(key)) as PackedLayer | undefined);
   if (typeof known?.digest === 'string' && typeof known.size === 'number') {
     const digest = known.digest as Digest;
     if (/^sha256:[0-9a-f]{64}$/.test(digest) && store.locate(digest) !== undefined) {
@@ -226,8 +239,6 @@ async function packedLayer(
     }
   }
   const diff = createHash('sha256');
-  // Not docker, but crane, jib and others have compressed layers in there: they stay as they are.
-  const isPacked = await startsLikeGzip(archive.stream(member, signal));
   const chunks = archive.stream(member, signal);
   const packed = isPacked ? hearUnpacked(chunks, diff, name) : pack(chunks, diff);
   const stored = await store.put(packed, { signal, name: `a layer of ${name}` });

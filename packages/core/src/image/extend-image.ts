@@ -23,6 +23,7 @@ import { writeLayer } from '../oci/layer-writer.ts';
 import type { Referrer } from '../oci/referrers.ts';
 import { archMatrix } from '../plan/arch-matrix.ts';
 import { rankGuests } from '../plan/choose-guest.ts';
+import { defaultGuestCpu } from '../plan/default-guest-cpu.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
 import { planShims, type ShimPlan } from '../plan/shims.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
@@ -124,7 +125,9 @@ export async function extendImage(
     const noticed = await noticedEmulator(stock, context);
     const { emulator } = noticed;
     const notice = await createNotice([noticed], context);
-    const launched = { host: host.name, way, launcher, emulator, notice };
+    const cpu = defaultGuestCpu(emulator);
+    const parts = { host: host.name, way, launcher, emulator, notice };
+    const launched = { ...parts, ...(cpu !== undefined && { cpu }) };
     const layers: AddedLayer[] = [];
     const shims = shimmed.get(guest);
     const copies = shims && shimCopiesLayer(shims, content);

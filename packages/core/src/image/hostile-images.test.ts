@@ -319,6 +319,48 @@ describe('other sources', () => {
     }
   });
 
+  test('a gzipped layer stays as it is also when the store has packed the same tar', async () => {
+    const tar = sampleTar([{ path: 'a', body: 'packed both ways' }]);
+    const layers: string[] = [];
+    for (const layer of [tar, gzipSync(tar, { level: 1 })]) {
+      const file = path.join(folder, 'both.tar');
+      writeFileSync(file, sampleTar(oneLayer(layer, tar)));
+      const source = await openImageArchive('docker-archive', file, undefined, { store, signal });
+      const { platforms } = await readSourceImage(source);
+      layers.push(platforms[0]?.manifest.layers[0]?.digest ?? '');
+      await source.close();
+    }
+    const given = createHash('sha256')
+      .update(gzipSync(tar, { level: 1 }))
+      .digest('hex');
+    expect(layers[1]).toBe(`sha256:${given}`);
+    expect(layers[0]).not.toBe(layers[1]);
+  });
+
+  test('a list of what is attached is no image of a layout in an archive', async () => {
+    const mediaType = 'application/vnd.oci.image.index.v1+json';
+    const body = JSON.stringify({ schemaVersion: 2, mediaType, manifests: [] });
+    const hex = createHash('sha256').update(body).digest('hex');
+    const named = (digest: string, name: string) => ({
+      mediaType,
+      digest: `sha256:${digest}`,
+      size: body.length,
+      annotations: { 'org.opencontainers.image.ref.name': name },
+    });
+    const manifests = [named(hex, 'latest'), named('0'.repeat(64), `sha256-${hex}`)];
+    const file = path.join(folder, 'layout.tar');
+    writeFileSync(
+      file,
+      sampleTar([
+        { path: 'index.json', body: JSON.stringify({ schemaVersion: 2, manifests }) },
+        { path: `blobs/sha256/${hex}`, body },
+      ]),
+    );
+    const source = await openImageArchive('oci-archive', file, undefined, { store, signal });
+    expect(source.root.digest).toBe(`sha256:${hex}`);
+    await source.close();
+  });
+
   test.each<[string, SampleMember[], string]>([
     ['nothing in it', [], 'UPORT_IMAGE_TYPE'],
     [

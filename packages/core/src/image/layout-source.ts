@@ -2,9 +2,8 @@
 import path from 'node:path';
 import type { Digest } from '../model/digest.ts';
 import { blobPath, openOrdinary } from '../oci/blob-file.ts';
-import { isIndexType } from '../oci/documents.ts';
 import { REF_NAME } from '../oci/layout.ts';
-import { subjectOfTag } from '../oci/referrers.ts';
+import { listedSubject } from '../oci/referrers.ts';
 import { systemError } from '../system-error.ts';
 import { DO_NOT_USE, imageFault } from './faults.ts';
 import { parseIndexDocument } from './image-documents.ts';
@@ -26,10 +25,9 @@ export async function openLayout(folder: string, tag: string | undefined): Promi
   const name = `oci:${folder}${tag === undefined ? '' : `:${tag}`}`;
   const top = await readTop(folder, name);
   const { manifests } = parseIndexDocument(top, name);
-  const images = manifests.filter(
-    ({ annotations, mediaType }) =>
-      !(isIndexType(mediaType) && subjectOfTag(annotations[REF_NAME]) !== undefined),
-  );
+  const images = manifests.filter(({ mediaType, annotations }) => {
+    return listedSubject(mediaType, annotations[REF_NAME]) === undefined;
+  });
   const named = images.filter((each) => tag === undefined || each.annotations[REF_NAME] === tag);
   const distinct = new Map(named.map((each) => [each.digest, each]));
   if (distinct.size !== 1) {

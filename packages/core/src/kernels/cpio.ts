@@ -11,9 +11,11 @@ export interface CpioEntry {
   readonly mode: number;
   /** User and group. */
   readonly owner: number;
-  /** In bytes; a link's is that of its target. */
+  /** In bytes; a symbolic link's is that of its target, a further name's 0. */
   readonly size: number;
-  /** Left out for folders. */
+  /** An earlier entry's path, when this is a further name of the same file. */
+  readonly sameAs?: string;
+  /** Left out for folders and further names. */
   readonly source?:
     | { readonly file: string }
     | { readonly bytes: Uint8Array }
@@ -26,7 +28,12 @@ const MAX_SIZE = 0xffffffff;
 const MAX_NAME = 4096;
 const TRAILER = 'TRAILER!!!';
 
-function header(entry: CpioEntry, inode: number, device: readonly [number, number]): Buffer {
+function header(
+  entry: CpioEntry,
+  inode: number,
+  device: readonly [number, number] = [0, 0],
+  links = 1,
+): Buffer {
   const name = Buffer.from(`${entry.path}\0`, 'latin1');
   if (name.length > MAX_NAME || entry.path.includes('\0') || entry.size > MAX_SIZE) {
     throw new UportError({
@@ -41,7 +48,7 @@ function header(entry: CpioEntry, inode: number, device: readonly [number, numbe
     entry.mode,
     entry.owner,
     entry.owner,
-    1, // links
+    links,
     0, // time
     entry.size,
     0, // the device it lay on
@@ -66,25 +73,28 @@ function pad(bytes: Buffer): Buffer {
  */
 export async function* cpioArchive(entries: readonly CpioEntry[]): AsyncGenerator<Uint8Array> {
   let inode = 1;
-  yield header(
-    { path: 'dev', mode: constants.S_IFDIR | 0o755, owner: 0, size: 0 },
-    inode++,
-    [0, 0],
-  );
+  yield header({ path: 'dev', mode: constants.S_IFDIR | 0o755, owner: 0, size: 0 }, inode++);
   yield header(
     { path: 'dev/console', mode: constants.S_IFCHR | 0o600, owner: 0, size: 0 },
     inode++,
     [5, 1],
   );
+  // Names of one file have its inode and their number. The bytes may come with any of them: the kernel writes
+  // an entry that has some into the file that is there.
+  const names = Map.groupBy(entries, ({ path, sameAs }) => sameAs ?? path);
+  const inodes = new Map<string, number>();
   for (const entry of entries) {
-    yield header(entry, inode++, [0, 0]);
-    const { source } = entry;
+    const { source, path, sameAs } = entry;
+    const known = sameAs === undefined ? undefined : inodes.get(sameAs);
+    const own = known ?? inode++;
+    inodes.set(path, own);
+    yield header(entry, own, [0, 0], names.get(sameAs ?? path)?.length);
     if (!source) continue;
     if ('target' in source) yield pad(Buffer.from(source.target, 'latin1'));
     else if ('bytes' in source) yield pad(Buffer.from(source.bytes));
     else yield* fileBytes(source.file, entry.size);
   }
-  yield header({ path: TRAILER, mode: 0, owner: 0, size: 0 }, 0, [0, 0]);
+  yield header({ path: TRAILER, mode: 0, owner: 0, size: 0 }, 0);
 }
 
 async function* fileBytes(file: string, expected: number): AsyncGenerator<Uint8Array> {

@@ -9,6 +9,8 @@ export interface KernelMachine {
   readonly args: readonly string[];
   /** The kernel's name of its console. */
   readonly console: string;
+  /** The size of the kernel's pages, in bytes. */
+  readonly page: number;
   readonly kernel: KernelPackage;
 }
 
@@ -38,6 +40,7 @@ export const KERNEL_MACHINES: Readonly<Record<string, KernelMachine>> = Object.f
     packages: ['qemu-system-x86'],
     args: ['-M', 'q35', '-cpu', 'max', '-vga', 'none'],
     console: 'ttyS0',
+    page: 4096,
     kernel: newest('amd64'),
   },
   aarch64: {
@@ -46,6 +49,7 @@ export const KERNEL_MACHINES: Readonly<Record<string, KernelMachine>> = Object.f
     // The architecture's own algorithm of pointer authentication is slow to emulate.
     args: ['-M', 'virt', '-cpu', 'max,pauth-impdef=on'],
     console: 'ttyAMA0',
+    page: 4096,
     kernel: newest('arm64'),
   },
   riscv64: {
@@ -53,6 +57,7 @@ export const KERNEL_MACHINES: Readonly<Record<string, KernelMachine>> = Object.f
     packages: ['qemu-system-misc', 'opensbi'],
     args: ['-M', 'virt', '-bios', 'default'],
     console: 'ttyS0',
+    page: 4096,
     kernel: newest('riscv64'),
   },
   s390x: {
@@ -60,6 +65,7 @@ export const KERNEL_MACHINES: Readonly<Record<string, KernelMachine>> = Object.f
     packages: ['qemu-system-misc'],
     args: ['-M', 's390-ccw-virtio'],
     console: 'ttysclp0',
+    page: 4096,
     kernel: newest('s390x'),
   },
   ppc64le: {
@@ -67,7 +73,8 @@ export const KERNEL_MACHINES: Readonly<Record<string, KernelMachine>> = Object.f
     packages: ['qemu-system-ppc'],
     args: ['-M', 'pseries', '-cpu', 'power9', '-vga', 'none'],
     console: 'hvc0',
-    // Pages of 64 KiB, which hosts of this CPU have.
+    // As hosts of this CPU have.
+    page: 65536,
     kernel: newest('ppc64el', 'powerpc64le-64k'),
   },
 });
@@ -94,11 +101,21 @@ export function machineArguments(
     ...['-m', String(options.megabytes), '-smp', '2', '-nic', 'none', '-no-reboot'],
     ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio'],
     ...['-kernel', files.kernel, '-initrd', files.initramfs],
-    ...['-append', `console=${machine.console} rdinit=${options.init} panic=-1 quiet`],
+    // As a tmpfs, which is the default, the root could fill half of the memory only.
+    ...[
+      '-append',
+      `console=${machine.console} rootfstype=ramfs rdinit=${options.init} panic=-1 quiet`,
+    ],
   ];
 }
 
-/** Megabytes for a machine whose root is an archive of so many bytes: it lies in memory twice while it is unpacked. */
-export function memoryFor(archiveSize: number): number {
-  return Math.max(1024, 512 + Math.ceil((2 * archiveSize) / 2 ** 20));
+/**
+ * Megabytes for a machine whose root is unpacked of an archive: both lie in memory then, and files take whole
+ * pages of it.
+ *
+ * @param sizes of the files, in bytes
+ */
+export function memoryFor({ page }: KernelMachine, sizes: readonly number[]): number {
+  const bytes = sizes.reduce((sum, size) => sum + size + Math.ceil(size / page) * page, 0);
+  return Math.max(1024, 512 + Math.ceil(bytes / 2 ** 20));
 }

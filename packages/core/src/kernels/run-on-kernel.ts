@@ -92,7 +92,10 @@ export async function runOnKernel(options: RunOnKernelOptions): Promise<KernelRe
   const folder = await mkdtemp(path.join(os.tmpdir(), 'uport-kernel-'));
   try {
     const initramfs = path.join(folder, 'initramfs');
-    const needed = memoryFor(entries.reduce((sum, entry) => sum + entry.size, 0));
+    const needed = memoryFor(
+      machine,
+      entries.map((entry) => entry.size),
+    );
     if (needed * 2 ** 20 > os.totalmem() * 0.9) throw tooLarge(needed);
     await pipeline(Readable.from(cpioArchive(entries)), createWriteStream(initramfs), {
       signal: context.signal,

@@ -1,9 +1,9 @@
 // Emulators as a lock pins them.
 import { UportError } from '@uport/errors';
-import { mirrorsOf } from '../debian/archive.ts';
-import { asFailedTry, type FailedTry, unavailable } from '../debian/package.ts';
+import { debianName, unavailable } from '../debian/package.ts';
+import { type DebianOrigin, usePinnedPackage } from '../debian/pinned-package.ts';
 import type { Arch } from '../model/arch.ts';
-import type { EmulatorOrigin, PinnedEmulator } from '../plan/plan.ts';
+import type { PinnedEmulator } from '../plan/plan.ts';
 import { emulatorOfPackage } from '../qemu/debian-provider.ts';
 import { checkEmulator, readEmulatorFile } from '../qemu/emulator-file.ts';
 import { prepareEmulator } from '../qemu/prepared-emulator.ts';
@@ -107,41 +107,30 @@ function pinOf(locked: LockedEmulator, guest: Arch, host: Arch): PinnedEmulator 
 /** The locked package by its path: no index is needed. */
 async function fetchLocked(
   locked: LockedEmulator,
-  origin: Extract<EmulatorOrigin, { provider: 'debian' }>,
+  origin: DebianOrigin,
   guest: Arch,
   host: Arch,
   context: ProviderContext,
 ): Promise<PinnedEmulator | undefined> {
-  const failed: FailedTry[] = [];
-  for (const mirror of await mirrorsOf(context)) {
-    try {
-      const found = {
-        name: origin.package,
-        version: origin.packageVersion,
-        architecture: host.debian ?? host.name,
-        sourcePackage: origin.sourcePackage,
-        sourceVersion: origin.sourceVersion,
-        poolPath: origin.packagePath,
-        size: origin.packageSize,
-        digest: origin.packageDigest,
-        depends: '',
-        suite: origin.suite,
-        mirror,
-      };
+  return usePinnedPackage(
+    origin,
+    debianName(host),
+    context,
+    async (found) => {
       const stock = await emulatorOfPackage(found, guest, host, context);
       return (
         stock && (locked.preparedFrom === undefined ? stock : await prepareEmulator(stock, context))
       );
-    } catch (error) {
-      failed.push(asFailedTry(error, origin.suite, mirror, context));
-    }
-  }
-  const fault = unavailable(`${origin.package} ${origin.packageVersion}`, failed);
-  throw new UportError({
-    code: 'UPORT_LOCK_PACKAGE_GONE',
-    category: 'network',
-    message: `the locked emulator of ${guest.name} for ${host.name} (${locked.version}) cannot be had: ${fault.message}`,
-    hint: 'mirrors keep the newest version only: name an archive that has this one with UPORT_DEBIAN_MIRROR, such as a day of snapshot.debian.org, or run uport update',
-    cause: fault,
-  });
+    },
+    (failed) => {
+      const fault = unavailable(`${origin.package} ${origin.packageVersion}`, failed);
+      return new UportError({
+        code: 'UPORT_LOCK_PACKAGE_GONE',
+        category: 'network',
+        message: `the locked emulator of ${guest.name} for ${host.name} (${locked.version}) cannot be had: ${fault.message}`,
+        hint: 'mirrors keep the newest version only: name an archive that has this one with UPORT_DEBIAN_MIRROR, such as a day of snapshot.debian.org, or run uport update',
+        cause: fault,
+      });
+    },
+  );
 }

@@ -1,17 +1,14 @@
 // What a Debian package says of its licence, and of the sources that are linked into it.
-import { mirrorsOf } from '../debian/archive.ts';
 import type { DebianContext } from '../debian/context.ts';
 import { findMembers, unpackMember } from '../debian/deb.ts';
 import { parseParagraph } from '../debian/deb822.ts';
 import { type Landmarks, useFileOfDeb } from '../debian/find-in-deb.ts';
-import { asFailedTry, downloadPackage, type FailedTry, unavailable } from '../debian/package.ts';
+import { downloadPackage, unavailable } from '../debian/package.ts';
+import { type DebianOrigin, usePinnedPackage } from '../debian/pinned-package.ts';
 import { inTurn } from '../debian/turn.ts';
 import { type TarEntry, untar } from '../debian/untar.ts';
 import { type Digest, parseDigest } from '../model/digest.ts';
-import type { EmulatorOrigin, SourcePackage } from '../plan/plan.ts';
-
-/** Where a package is found again. */
-export type DebianOrigin = Extract<EmulatorOrigin, { provider: 'debian' }>;
+import type { SourcePackage } from '../plan/plan.ts';
 
 export interface DebianNotice {
   /** Its `copyright` file; undefined when it has none of its own. */
@@ -44,45 +41,20 @@ export async function debianNotice(
   const key = `debian-notices/${origin.packageDigest} 1`;
   let note = (await store.lookup(key)) as Note | undefined;
   if (!note || (note.copyright !== null && !store.locate(parseDigest(note.copyright)))) {
-    const file = await fetchPackage(origin, architecture, context);
+    const { file } = await usePinnedPackage(
+      origin,
+      architecture,
+      context,
+      (found) => downloadPackage(found, context),
+      (failed) =>
+        unavailable(`${origin.package} ${origin.packageVersion}, for its licence`, failed),
+    );
     note = await inTurn(() => readNotice(file, origin, context));
     await store.record(key, note);
   }
   const { copyright, builtUsing } = note;
   const bytes = copyright === null ? undefined : await store.read(copyright, MAX_TEXT);
   return { copyright: bytes && Buffer.from(bytes).toString('utf8'), builtUsing };
-}
-
-async function fetchPackage(
-  origin: DebianOrigin,
-  architecture: string,
-  context: DebianContext,
-): Promise<string> {
-  const failed: FailedTry[] = [];
-  for (const mirror of await mirrorsOf(context)) {
-    try {
-      const { file } = await downloadPackage(
-        {
-          name: origin.package,
-          version: origin.packageVersion,
-          architecture,
-          sourcePackage: origin.sourcePackage,
-          sourceVersion: origin.sourceVersion,
-          poolPath: origin.packagePath,
-          size: origin.packageSize,
-          digest: origin.packageDigest,
-          depends: '',
-          suite: origin.suite,
-          mirror,
-        },
-        context,
-      );
-      return file;
-    } catch (error) {
-      failed.push(asFailedTry(error, origin.suite, mirror, context));
-    }
-  }
-  throw unavailable(`${origin.package} ${origin.packageVersion}, for its licence`, failed);
 }
 
 async function readNotice(

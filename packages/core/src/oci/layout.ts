@@ -17,7 +17,7 @@ import {
   parseObject,
 } from './documents.ts';
 import { type Report, throwFault } from './fault.ts';
-import { subjectOfTag } from './referrers.ts';
+import { listedSubject } from './referrers.ts';
 
 /** One image of one platform, or another artifact (then it has no config). */
 export interface LayoutImage {
@@ -103,7 +103,7 @@ export async function walkLayout(
     const others: Descriptor[] = [];
     await walk(descriptor, 0, indexes, images, others);
     const tag = descriptor.annotations[REF_NAME];
-    const referrersOf = isIndexType(descriptor.mediaType) ? subjectOfTag(tag) : undefined;
+    const referrersOf = listedSubject(descriptor.mediaType, tag);
     roots.push({
       descriptor,
       indexes,

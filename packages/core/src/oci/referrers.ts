@@ -3,6 +3,7 @@
 // (distribution-spec 1.1, "Referrers Tag Schema").
 import { createHash } from 'node:crypto';
 import { type Digest, digestHex, parseDigest, sha256Digest } from '../model/digest.ts';
+import { isIndexType } from './documents.ts';
 import { OCI_EMPTY, OCI_INDEX, OCI_MANIFEST } from './media-types.ts';
 
 export interface BlobDescriptor {
@@ -80,8 +81,9 @@ export function referrersTag(subject: Digest): string {
   return `sha256-${digestHex(subject)}`;
 }
 
-/** The subject that such a tag is of; undefined for other tags. */
-export function subjectOfTag(tag: string | undefined): Digest | undefined {
+/** The subject of a list of referrers, told by its type and tag; undefined for what is no such list. */
+export function listedSubject(mediaType: string, tag: string | undefined): Digest | undefined {
+  if (!isIndexType(mediaType)) return undefined;
   const hex = /^sha256-([0-9a-f]{64})$/.exec(tag ?? '')?.[1];
   return hex === undefined ? undefined : parseDigest(`sha256:${hex}`);
 }

@@ -11,7 +11,7 @@ const find = (name: string) =>
     .map((each) => `/usr/bin/${each.replace('NAME', name)}`)
     .find((file) => spawnSync(file, ['-version']).status === 0);
 
-describe.each(['aarch64', 'x86_64', 's390x', 'ppc64le', 'riscv64'])('qemu-%s', (name) => {
+describe.each(['aarch64', 'x86_64', 'i386', 's390x', 'ppc64le', 'riscv64'])('qemu-%s', (name) => {
   const file = find(name);
   test.skipIf(!file)(
     `every CPU that it lists is found in it${file ? '' : ' (missing: apt-get install qemu-user-static)'}`,
@@ -26,7 +26,7 @@ describe.each(['aarch64', 'x86_64', 's390x', 'ppc64le', 'riscv64'])('qemu-%s', (
       expect(models.length).toBeGreaterThan(3);
       const bytes = await readFile(file as string);
       expect(models.filter((model) => !knowsCpu(bytes, model))).toEqual([]);
-      for (const wrong of ['cortex-a1000', 'Hasvell', 'z99']) {
+      for (const wrong of ['cortex-a1000', 'a72', 'swell', 'Hasvell', 'z99']) {
         expect([wrong, knowsCpu(bytes, wrong)]).toEqual([wrong, false]);
       }
     },
@@ -43,6 +43,9 @@ test('what is no model is refused before anything is read', async () => {
     'max,',
     'max\n',
     '-cpu',
+    'help',
+    'help,x',
+    '?',
     'max,a=b c',
     `${'x'.repeat(65)}`,
   );

@@ -20,7 +20,7 @@ export async function checkGuestCpu(
   emulators: Iterable<PinnedEmulator>,
   store: Store,
 ): Promise<void> {
-  if (!SPELLING.test(cpu)) {
+  if (!SPELLING.test(cpu) || /^help(?:,|$)/.test(cpu)) {
     throw unknown(`${JSON.stringify(cpu.slice(0, 100))} is no CPU as QEMU's -cpu takes it`, guest);
   }
   const model = cpu.split(',')[0] as string;
@@ -46,12 +46,16 @@ function unknown(message: string, guest: Arch): UportError {
 
 /**
  * Models are strings of their own, or the beginning of a QEMU type's name (`z14-s390x-cpu`). Versions
- * (`Haswell-v4`) and base models (`z14-base`) are made of them when QEMU starts.
+ * (`Haswell-v4`) and base models (`z14-base`) are made of them when QEMU starts. Linkers keep a string as
+ * the end of a longer one (`cortex-a72` in `arm,cortex-a72`), so what comes before is only looked at for not
+ * being a part of the name: `a72` is no model.
  */
 export function knowsCpu(emulator: Buffer, model: string): boolean {
   const stem = model.replace(/-(?:v[0-9]{1,2}|base)$/, '');
   return [model, stem].some((name) => {
     for (let at = emulator.indexOf(name); at >= 0; at = emulator.indexOf(name, at + 1)) {
+      const before = emulator.toString('latin1', Math.max(0, at - 1), at);
+      if (/[\w.+-]/.test(before) && !(name === '486' && before === 'i')) continue;
       const rest = emulator.toString('latin1', at + name.length, at + name.length + 40);
       if (rest.startsWith('\0') || /^-[\w-]{0,30}cpu\0/.test(rest)) return true;
     }

@@ -38,17 +38,31 @@ const PROFILES = (home: string) => [
  *   address of a binary cache. None: what is installed in the user's and the system's profiles.
  */
 export function nixProvider(source: string | undefined): EmulatorProvider {
-  let opened: Promise<NixClosure> | undefined;
+  // What was read for one host serves the others.
+  const opened: Opened = new Map();
   return {
     name: source === undefined ? 'nix' : `nix:${withoutSecrets(source)}`,
     async find(guest, host, context) {
       if (source === undefined) {
-        return find(await openInstalled(guest, host, context), guest, host, context);
+        return find(await openInstalled(guest, host, opened, context), guest, host, context);
       }
-      opened ??= openClosure(source, context);
-      return find([await opened], guest, host, context);
+      return find(
+        [await once(opened, source, () => openClosure(source, context))],
+        guest,
+        host,
+        context,
+      );
     },
   };
+}
+
+/** Closures by what they were opened for. */
+type Opened = Map<string, Promise<NixClosure>>;
+
+function once(opened: Opened, key: string, open: () => Promise<NixClosure>): Promise<NixClosure> {
+  const closure = opened.get(key) ?? open();
+  opened.set(key, closure);
+  return closure;
 }
 
 /** A cache's address may hold a password, or a token in its query. */
@@ -63,6 +77,7 @@ function withoutSecrets(source: string): string {
 async function openInstalled(
   guest: Arch,
   host: Arch,
+  opened: Opened,
   context: ProviderContext,
 ): Promise<readonly NixClosure[]> {
   const present = PROFILES(homedir()).filter((each) => existsSync(each));
@@ -82,24 +97,25 @@ async function openInstalled(
     }
   }
   return Promise.all(
-    [...objects.values()].map(async ({ root = '/', storePath }) => {
-      const task = (context.progress ?? silentProgress).start(
-        `Reading ${storePath}`,
-        undefined,
-        'bytes',
-      );
-      try {
-        const { store, signal } = context;
-        return await readClosure(storePath, alone(await folderStore(root)), {
-          store,
-          task,
-          signal,
-        });
-      } finally {
-        task.done();
-      }
-    }),
+    [...objects].map(([key, input]) => once(opened, key, () => openAlone(input, context))),
   );
+}
+
+async function openAlone(
+  { root = '/', storePath }: NixInput,
+  context: ProviderContext,
+): Promise<NixClosure> {
+  const task = (context.progress ?? silentProgress).start(
+    `Reading ${storePath}`,
+    undefined,
+    'bytes',
+  );
+  try {
+    const { store, signal } = context;
+    return await readClosure(storePath, alone(await folderStore(root)), { store, task, signal });
+  } finally {
+    task.done();
+  }
 }
 
 /** A store whose objects need no others: static programs do not. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,6 +7,7 @@ import { UportError } from '@uport/errors';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { silentProgress } from '../model/progress.ts';
+import { createReferrer, referrersIndex, referrersTag } from '../oci/referrers.ts';
 import { type BlobTransfer, fetchTransfer } from './blob-transfer.ts';
 import type { RegistryClient } from './client.ts';
 import { resolveLocation } from './http.ts';
@@ -70,6 +72,54 @@ const basicChallenge: Handler = (request, response) => {
   response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end();
   return true;
 };
+
+/** Attaches a document to the image of the layout. @returns the digest of its manifest */
+async function attach(folder: string): Promise<string> {
+  const top = path.join(folder, 'index.json');
+  const list = JSON.parse(await readFile(top, 'utf8'));
+  const subject = list.manifests[0];
+  const bytes = Buffer.from('{}');
+  const mediaType = 'application/spdx+json';
+  const made = createReferrer(subject, { mediaType, bytes, annotations: {} });
+  const index = referrersIndex([made]);
+  const put = async (blob: Buffer) => {
+    const hex = createHash('sha256').update(blob).digest('hex');
+    await writeFile(path.join(folder, 'blobs', 'sha256', hex), blob);
+    return `sha256:${hex}`;
+  };
+  for (const blob of [...made.blobs.map((each) => each.bytes), made.manifest]) await put(blob);
+  list.manifests.push({
+    mediaType: list.mediaType,
+    digest: await put(index),
+    size: index.length,
+    annotations: { 'org.opencontainers.image.ref.name': referrersTag(subject.digest) },
+  });
+  await writeFile(top, JSON.stringify(list));
+  return made.descriptor.digest;
+}
+
+test('a registry that refuses SBOMs takes the image without them, as the hint says', async () => {
+  const own = await writeLayout(path.join(dir, 'attached'));
+  const attached = await attach(own.dir);
+  const bytes = await readFile(path.join(own.dir, 'blobs/sha256', own.root.slice(7)));
+  const registry = await open(
+    withIndex(bytes, (request, response) => {
+      if (!request.url?.endsWith(attached)) return false;
+      request.resume();
+      response.writeHead(400).end('{"errors":[{"code":"MANIFEST_INVALID"}]}');
+      return true;
+    }),
+  );
+  await expect(push(fetchTransfer, registry.host, { layout: own.dir })).rejects.toMatchObject({
+    code: 'UPORT_REGISTRY_REFUSED',
+    hint: expect.stringContaining('--no-sbom'),
+  });
+  const tagged = () => registry.seen.filter(({ url }) => url.endsWith('/manifests/1'));
+  expect(tagged()).toEqual([]);
+  const without = { layout: own.dir, sbom: false };
+  expect(await push(fetchTransfer, registry.host, without)).toMatchObject({ referrers: 0 });
+  expect(tagged().length).toBeGreaterThan(0);
+});
 
 describe.each(WAYS)('%s', (name, way) => {
   test('an honest registry that says little', async () => {

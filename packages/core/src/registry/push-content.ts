@@ -60,12 +60,14 @@ export interface PushContent {
  * Reads what an image layout holds for a tag. The layout may hold one artifact, whatever its tags,
  * or one with this tag.
  *
+ * @param attached whether what is attached to the image is read too
  * @throws UportError UPORT_OCI_…, UPORT_REGISTRY_LAYOUT, UPORT_REGISTRY_LAYOUT_AMBIGUOUS
  */
 export async function readPushContent(
   layout: string,
   tag: string,
   signal: AbortSignal,
+  attached = true,
 ): Promise<PushContent> {
   const read = await readLayout(layout, { signal });
   const root = choose(imageRoots(read), tag, layout);
@@ -98,7 +100,8 @@ export async function readPushContent(
   // The layout names an index before those inside it.
   for (const { descriptor } of root.indexes.toReversed()) await add(descriptor, true);
   const referrers: PushReferrer[] = [];
-  for (const { descriptor, manifest } of referrersOf(read, root.descriptor.digest)) {
+  const listed = attached ? referrersOf(read, root.descriptor.digest) : [];
+  for (const { descriptor, manifest } of listed) {
     if (manifest.subject?.digest !== root.descriptor.digest) continue;
     await addBlobs([manifest.config, ...manifest.layers]);
     const { mediaType, digest, size } = descriptor;

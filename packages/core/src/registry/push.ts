@@ -1,3 +1,4 @@
+import { UportError } from '@uport/errors';
 import type { Digest } from '../model/digest.ts';
 import type { Progress, ProgressTask } from '../model/progress.ts';
 import { referrersTag } from '../oci/referrers.ts';
@@ -38,6 +39,8 @@ export interface PushTarget {
 export interface PushOptions extends PushTarget {
   /** An OCI image layout folder. */
   readonly layout: string;
+  /** Whether SBOMs, and what else is attached to the image, are pushed; default: true. */
+  readonly sbom?: boolean;
 }
 
 export interface PushResult {
@@ -81,7 +84,8 @@ export async function pushThrough(
   transferFor: (client: RegistryClient) => BlobTransfer,
   options: PushOptions,
 ): Promise<PushResult> {
-  return send(transferFor, (tag) => readPushContent(options.layout, tag, options.signal), options);
+  const { layout, signal, sbom } = options;
+  return send(transferFor, (tag) => readPushContent(layout, tag, signal, sbom), options);
 }
 
 async function send(
@@ -123,7 +127,11 @@ async function send(
     for (const index of others.filter((manifest) => manifest.isIndex)) {
       await putManifest(client, index, index.digest);
     }
-    await pushReferrers(client, content);
+    try {
+      await pushReferrers(client, content);
+    } catch (error) {
+      throw withoutReferrers(error);
+    }
     await putManifest(client, content.root, reference.tag);
   } finally {
     task.done();
@@ -153,6 +161,13 @@ async function pushReferrers(
   if (unlisted.length === 0) return;
   const index = await listReferrers(client, root.digest, unlisted);
   if (index) await putManifest(client, index, referrersTag(root.digest));
+}
+
+/** Registries may take images and no other artifacts: then the image goes without them. */
+function withoutReferrers(error: unknown): unknown {
+  if (!(error instanceof UportError) || error.code !== 'UPORT_REGISTRY_REFUSED') return error;
+  const { code, message, hint, cause = error } = error;
+  return registryFault(code, message, `${hint}; --no-sbom pushes without SBOMs`, { cause });
 }
 
 function readMountFrom(names: readonly string[], reference: ImageReference): readonly string[] {

@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
+import { imageUser } from './image-user.ts';
 
 export interface EnterRootOptions {
   /** As `findUnshare` gives it. */
@@ -31,18 +32,23 @@ export function enterRoot(options: EnterRootOptions): readonly string[] {
   const { unshare, root, workdir, user, uid, command } = options;
   const namespaces = uid === 0 ? [] : ['--user', '--map-root-user'];
   const mounts = ['--mount', '--pid', '--fork', '--kill-child'];
-  const enter = [`--root=${root}`, `--wd=${workdir}`, ...userFlags(user, uid), '--', ...command];
+  const enter = [
+    `--root=${root}`,
+    `--wd=${workdir}`,
+    ...userFlags(user, uid, root),
+    '--',
+    ...command,
+  ];
   const probe = [...namespaces, ...mounts, '--mount-proc', 'true'];
   if (spawnSync(unshare, probe).status !== 0) return [unshare, ...namespaces, ...enter];
   const prepare = ['--', '/bin/sh', '-c', SCRIPT, 'sh', root];
   return [unshare, ...namespaces, ...mounts, ...prepare, unshare, ...enter];
 }
 
-/** Numeric users only: names would need the image's own passwd file. In a user namespace there is but one. */
-function userFlags(own: string, uid: number): readonly string[] {
-  const [user, group] = own.split(':');
-  if (uid !== 0 || !user || !/^\d+$/.test(user)) return [];
-  return [`--setgid=${group && /^\d+$/.test(group) ? group : user}`, `--setuid=${user}`];
+/** Numeric users only. In a user namespace there is but one. */
+function userFlags(user: string, uid: number, root: string): readonly string[] {
+  const own = uid === 0 ? imageUser(user, root) : undefined;
+  return own ? [`--setgid=${own.gid}`, `--setuid=${own.uid}`] : [];
 }
 
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';

@@ -56,7 +56,8 @@ export async function fileStarts(file: string): Promise<HostStarts | undefined> 
           const place = placeOnKernel(whole);
           // As a user starts it: a kernel that knows no scripts would not come this far.
           if (form !== 'fatelf') return fileOnKernel([whole], [place], args, env);
-          const launcher = path.join(folder, 'launcher');
+          // Beside the file, which may have any other name.
+          const launcher = path.join(folder, '.uport-launcher');
           await writeFile(launcher, await readAgain(whole, offset, size));
           const words = [placeOnKernel(launcher), '--unpack', place, place];
           return fileOnKernel([whole, launcher], words, args, env);

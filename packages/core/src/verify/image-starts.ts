@@ -1,15 +1,18 @@
 // How each host starts an image: its platform's layers unpacked, and entered with util-linux's unshare.
-import { copyFile, lstat, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
-import { parseManifest } from '@uport/launcher';
+import { MANIFEST_LIMITS, parseManifest } from '@uport/launcher';
 import { folderEntries } from '../kernels/folder-entries.ts';
 import { ARCHES, type Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
+import { openOrdinary } from '../oci/blob-file.ts';
 import { imageRoots, readLayout } from '../oci/layout.ts';
 import { unpackPlatform } from '../oci/unpack.ts';
 import { locateInRoot } from '../rootfs/root-paths.ts';
 import { enterRoot, findUnshare, imageEnvironment } from '../run/enter-root.ts';
+import { imageUser } from '../run/image-user.ts';
 import type { HostStart, HostStarts } from './host-start.ts';
 import { asBytes, latin1 } from './kernel-file.ts';
 import { type GuestEmulators, outerManifest, type SimulatedHost } from './simulated-host.ts';
@@ -70,17 +73,16 @@ function startOf(host: Arch, runs: string, layout: string, options: ImageStartOp
     },
     async onKernel({ args, folder, env }) {
       const { root, runtime, command } = await unpack(host, layout, args, folder, options);
-      const [user, group] = (runtime?.user ?? '').split(':');
-      const id = (text: string | undefined) => (/^\d{1,10}$/.test(text ?? '') ? Number(text) : 0);
+      const { uid, gid } = imageUser(runtime?.user ?? '', root) ?? { uid: 0, gid: 0 };
       const variables = imageEnvironment(runtime?.env ?? [], env);
       return {
         entries: await folderEntries(root),
         command: {
-          argv: (await fromPath(command, root, variables.PATH ?? '')).map(latin1),
+          argv: fromPath(command, root, variables.PATH ?? '').map(latin1),
           env: asBytes(variables),
           cwd: latin1(runtime?.workdir || '/'),
-          uid: id(user),
-          gid: id(group || user),
+          uid,
+          gid,
         },
       };
     },
@@ -111,20 +113,25 @@ async function unpack(
 }
 
 /** An engine looks a name up in PATH, inside the image. */
-async function fromPath(
-  command: readonly string[],
-  root: string,
-  searched: string,
-): Promise<readonly string[]> {
+function fromPath(command: readonly string[], root: string, searched: string): readonly string[] {
   const [program = '', ...args] = command;
   if (program.includes('/')) return command;
   for (const folder of searched.split(':')) {
     const place = path.posix.join('/', folder, program);
-    // A link may be one that only the image's own root resolves: it counts as there.
-    const found = await lstat(path.join(root, place)).catch(() => undefined);
-    if (found?.isFile() || found?.isSymbolicLink()) return [place, ...args];
+    if (isProgram(root, place)) return [place, ...args];
   }
   return command;
+}
+
+function isProgram(root: string, place: string): boolean {
+  try {
+    const file = locateInRoot(root, place);
+    const info = file === undefined ? undefined : lstatSync(file);
+    return info?.isFile() === true && (info.mode & 0o111) !== 0;
+  } catch {
+    // A path through a file.
+    return false;
+  }
 }
 
 /** Puts this machine's launcher and emulator in the root, since nothing outside it is seen there. */
@@ -143,8 +150,12 @@ async function putLauncher(simulated: SimulatedHost, root: string): Promise<read
 /** What the image's own launcher starts the app's programs with. */
 async function guestEmulators(root: string): Promise<GuestEmulators> {
   const file = locateInRoot(root, '.uport/manifest');
-  if (file === undefined) return [];
-  const { emulators } = parseManifest(await readFile(file, 'latin1'));
+  const opened = file === undefined ? undefined : await openOrdinary(file);
+  if (opened === undefined) return [];
+  const { handle } = opened;
+  const bytes = Buffer.alloc(MANIFEST_LIMITS.fileSize + 1);
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0).finally(() => handle.close());
+  const { emulators } = parseManifest(bytes.toString('latin1', 0, bytesRead));
   return emulators.map((each) => ({ ...each, path: path.posix.resolve('/.uport', each.path) }));
 }
 

@@ -15,9 +15,10 @@ export function latin1(text: string): string {
 }
 
 /**
- * A machine with one program of this machine's disk, and a small userland for scripts.
+ * A machine with files of this machine's disk, and a small userland for scripts.
  *
- * @param words what comes before the program; `$PROGRAM` in them stands for it
+ * @param files each with a name of its own
+ * @param words what is started, before its arguments
  */
 export async function fileOnKernel(
   files: readonly string[],

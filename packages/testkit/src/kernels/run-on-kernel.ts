@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -89,7 +89,7 @@ export async function runOnKernel(
     }
     const archive = path.join(folder, 'initramfs');
     await pipeline(Readable.from(cpioArchive(entries)), createWriteStream(archive));
-    const { size } = await stat(archive);
+    const sizes = entries.map((entry) => entry.size);
     const kernel = await kernelImage(host.name, host.machine.kernel, timeout);
     return parseReports(
       await listen(
@@ -97,7 +97,7 @@ export async function runOnKernel(
         machineArguments(
           host.machine,
           { kernel, initramfs: archive },
-          { megabytes: memoryFor(size), init: '/init' },
+          { megabytes: memoryFor(host.machine, sizes), init: '/init' },
         ),
         timeout,
       ),

@@ -1,4 +1,4 @@
-import { listRunFolders, listStore, Store } from '@uport/core';
+import { listRunFolders, listStore, Store } from '@uport/core/store';
 import { BaseCommand } from '../../base-command.ts';
 import { humanSize } from '../../progress-bar.ts';
 

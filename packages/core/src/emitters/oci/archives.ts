@@ -1,6 +1,6 @@
 // The layout as one file: oci-archive for skopeo and podman, docker-archive for `docker load`.
 import path from 'node:path';
-import { type Digest, digestHex } from '../../model/digest.ts';
+import { digestHex } from '../../model/digest.ts';
 import { uncompressed } from '../../oci/compress.ts';
 import { type Layer, writeLayer } from '../../oci/layer-writer.ts';
 import { REF_NAME } from '../../oci/layout.ts';
@@ -27,7 +27,7 @@ export async function writeOciArchive(file: string, inputs: ArchiveInputs): Prom
     options.tags.map((tag) => ({ [REF_NAME]: tag })),
     undefined,
   );
-  return writeArchive(file, inputs, layout.blobs, [
+  return writeArchive(file, inputs, [
     document('oci-layout', layoutMarker()),
     document('index.json', index),
   ]);
@@ -54,7 +54,7 @@ export async function writeDockerArchive(file: string, inputs: ArchiveInputs): P
     RepoTags: options.tags.map((tag) => `${name}:${archTag(tag, host.host)}`),
     Layers: layers.map((layer) => blobEntry(digestHex(layer.digest))),
   }));
-  return writeArchive(file, inputs, layout.blobs, [
+  return writeArchive(file, inputs, [
     document('manifest.json', json(manifest)),
     document('oci-layout', layoutMarker()),
     document('index.json', index),
@@ -84,10 +84,9 @@ function document(name: string, bytes: Buffer): TarEntry {
 async function writeArchive(
   file: string,
   { folder, layout, plan, context }: ArchiveInputs,
-  written: ReadonlyMap<Digest, number>,
   documents: readonly TarEntry[],
 ): Promise<Layer> {
-  const blobs = [...written].sort(([a], [b]) => (a < b ? -1 : 1));
+  const blobs = [...layout.blobs].sort(([a], [b]) => (a < b ? -1 : 1));
   const entries: TarEntry[] = [
     ...documents,
     { type: 'directory', path: 'blobs', mode: 0o755 },
@@ -103,7 +102,8 @@ async function writeArchive(
       };
     }),
   ];
-  const task = context.progress.start(`write ${path.basename(file)}`, layout.size, 'bytes');
+  const size = entries.reduce((sum, each) => sum + (each.type === 'file' ? each.size : 0), 0);
+  const task = context.progress.start(`write ${path.basename(file)}`, size, 'bytes');
   try {
     return await writeLayer(file, entries, {
       compressor: uncompressed(),

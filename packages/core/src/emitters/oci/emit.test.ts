@@ -115,7 +115,8 @@ test('a slice takes the place of the target', async () => {
 });
 
 test.each(['gzip', 'zstd'] as const)('archives hold the same blobs (%s)', async (compression) => {
-  const { out, sample } = await make({ archive: true, compression });
+  const tags = ['latest', '1.0'];
+  const { out, sample, digest } = await make({ archive: true, compression, tags });
   for (const name of ['oci-archive.tar', 'docker-archive.tar']) {
     const folder = path.join(sample.folder, name);
     mkdirSync(folder);
@@ -124,16 +125,23 @@ test.each(['gzip', 'zstd'] as const)('archives hold the same blobs (%s)', async 
     });
     expect(done.stderr).toBe('');
     expect(await validateLayout(folder)).toEqual([]);
+    const { manifests }: Any = JSON.parse(readFileSync(path.join(folder, 'index.json'), 'utf8'));
+    expect(
+      manifests.map((each: Any) => [
+        each.digest,
+        each.annotations['org.opencontainers.image.ref.name'],
+      ]),
+    ).toEqual(tags.map((tag) => [digest, tag]));
   }
   const manifest: Any = JSON.parse(
     readFileSync(path.join(sample.folder, 'docker-archive.tar', 'manifest.json'), 'utf8'),
   );
   expect(manifest.map((each: Any) => each.RepoTags)).toEqual([
-    ['hello:latest-amd64'],
-    ['hello:latest-arm64'],
-    ['hello:latest-riscv64'],
-    ['hello:latest-ppc64le'],
-    ['hello:latest-s390x'],
+    ['hello:latest-amd64', 'hello:1.0-amd64'],
+    ['hello:latest-arm64', 'hello:1.0-arm64'],
+    ['hello:latest-riscv64', 'hello:1.0-riscv64'],
+    ['hello:latest-ppc64le', 'hello:1.0-ppc64le'],
+    ['hello:latest-s390x', 'hello:1.0-s390x'],
   ]);
   expect(readdirSync(out).sort()).toEqual(['docker-archive.tar', 'oci', 'oci-archive.tar']);
 });
