@@ -1,7 +1,9 @@
+import path from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    globalSetup: [path.join(import.meta.dirname, 'vitest.temporary-folder.ts')],
     include: ['src/**/*.test.ts', '*.test.ts'],
     disableConsoleIntercept: true,
     testTimeout: 90_000,

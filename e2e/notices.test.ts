@@ -1,4 +1,5 @@
 // What travels is accounted for: licences and source in every artifact, SBOMs attached to images.
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -47,12 +48,21 @@ test('the notice names the source packages and quotes the licences', async () =>
   for (const { name, version } of plan.hosts[0].emulator.builtUsing) {
     expect(notice).toContain(`${name} ${version}`);
   }
-  // What is quoted is the whole text.
-  const texts = ['/usr/share/common-licenses/GPL-2', '/usr/share/common-licenses/LGPL-2.1'];
-  for (const file of texts) expect(notice).toContain((await readFile(file, 'utf8')).trimEnd());
   expect(notice).toContain('Upstream-Name: musl');
   expect(notice).toContain('For Zstandard software');
   expect(notice).toMatch(/offers, for at\nleast three years/);
+});
+
+const COMMON_LICENSES = '/usr/share/common-licenses';
+const noLicenses = existsSync(COMMON_LICENSES)
+  ? undefined
+  : 'on Debian: apt-get install base-files';
+
+test.skipIf(noLicenses)(named('what is quoted is the whole text', noLicenses), async () => {
+  for (const name of ['GPL-2', 'LGPL-2.1']) {
+    const text = await readFile(path.join(COMMON_LICENSES, name), 'utf8');
+    expect(notice).toContain(text.trimEnd());
+  }
 });
 
 test('every artifact has it', async () => {

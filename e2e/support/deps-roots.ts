@@ -61,7 +61,7 @@ const MANY = [
 
 /** The root of a CPU: kept, since its packages have tens of megabytes. */
 export async function depsRoot({ debian, suite }: DepsCpu, many: boolean): Promise<string> {
-  const root = path.join(cacheFolder('deps-roots'), `${debian}-${many ? 'many' : 'few'}`);
+  const root = path.join(cacheFolder('deps-roots'), `${debian}-${suite}-${many ? 'many' : 'few'}`);
   if (existsSync(root)) return root;
   const temporary = `${root}.${process.pid}`;
   await mkdir(path.dirname(root), { recursive: true });

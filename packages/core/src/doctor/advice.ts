@@ -1,4 +1,4 @@
-import type { HostReport } from './examine-host.ts';
+import type { HostReport } from './host-report.ts';
 
 /** What would make a machine better for emulation, most useful first. */
 export function adviseHost(found: Omit<HostReport, 'advice'>, uid: number): readonly string[] {

@@ -3,15 +3,16 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { launcherFor } from '@uport/launcher';
 import { hostLauncher, storedLauncher } from '../binfmt/interpreters.ts';
-import { type BinfmtEntry, readBinfmtStatus, servedSubjects } from '../binfmt/status.ts';
+import { readBinfmtStatus, servedSubjects } from '../binfmt/status.ts';
 import { ARCHES, type Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
 import { hostArch } from '../run/host-arch.ts';
 import type { Store } from '../store/store.ts';
 import { adviseHost } from './advice.ts';
-import { type ExecWays, tryExecWays } from './exec-ways.ts';
-import { type KernelFacts, readKernelFacts } from './kernel-facts.ts';
-import { type Place, placesOf, tryPlaces } from './places.ts';
+import { tryExecWays } from './exec-ways.ts';
+import type { HostReport } from './host-report.ts';
+import { readKernelFacts } from './kernel-facts.ts';
+import { placesOf, tryPlaces } from './places.ts';
 import { userNamespaceBlockers } from './user-namespaces.ts';
 
 const run = promisify(execFile);
@@ -24,33 +25,6 @@ export interface ExamineOptions {
   readonly store: Store;
   readonly progress: Progress;
   readonly signal: AbortSignal;
-}
-
-/** A registration of the system's binfmt_misc for a guest. */
-export interface ServingRegistration {
-  readonly guest: string;
-  readonly entry: BinfmtEntry;
-  /** Why programs of that guest do not run rightly by it. */
-  readonly faults: readonly string[];
-}
-
-export interface HostReport {
-  readonly host: Arch;
-  readonly guests: readonly Arch[];
-  readonly kernel: KernelFacts;
-  readonly binfmt: {
-    readonly mounted: boolean;
-    readonly enabled: boolean;
-    readonly registrations: readonly ServingRegistration[];
-  };
-  /** What keeps ordinary users from making user namespaces; empty when they may. */
-  readonly userNamespaceBlockers: readonly string[];
-  readonly ways: ExecWays;
-  readonly places: readonly Place[];
-  /** CPUs beside the host's own whose programs the kernel may run. */
-  readonly compatible: readonly { readonly arch: Arch; readonly runs: boolean | undefined }[];
-  /** What to do, most useful first. */
-  readonly advice: readonly string[];
 }
 
 const IMAGE_GUESTS = ['x86_64', 'aarch64', 'riscv64', 'ppc64le', 's390x'];

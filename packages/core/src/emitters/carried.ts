@@ -1,6 +1,6 @@
 import { UportError } from '@uport/errors';
-import type { BuildOptions } from '../build.ts';
-import type { CarriedSetting } from './emitter.ts';
+import type { ImageSettings } from '../plan/plan.ts';
+import type { CarriedSetting, EmitRequest } from './emitter.ts';
 
 /** How the command line spells them. */
 const FLAGS: Readonly<Record<CarriedSetting, string>> = {
@@ -21,7 +21,11 @@ export function checkCarried({
   emit,
   image = {},
   warn,
-}: Pick<BuildOptions, 'emit' | 'image' | 'warn'>): void {
+}: {
+  readonly emit: readonly EmitRequest[];
+  readonly image?: Partial<Pick<ImageSettings, CarriedSetting>>;
+  readonly warn?: (message: string) => void;
+}): void {
   const given = (Object.keys(FLAGS) as CarriedSetting[]).filter((name) => isGiven(image[name]));
   for (const name of given) {
     const without = emit.filter(({ cannotCarry }) => cannotCarry.includes(name));
