@@ -1,4 +1,13 @@
-import { copyFile, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { findProgram, REPOSITORY } from '@uport/testkit';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -64,15 +73,21 @@ beforeAll(async () => {
               extraFlags = [ "--compression-level=1" ];
             };
           };
-          bundlers.\${system}.default = uport.lib.mkBundler {
-            inherit system;
-            extraFlags = [ "--compression-level=1" ];
+          bundlers.\${system} = {
+            default = uport.lib.mkBundler {
+              inherit system;
+              extraFlags = [ "--compression-level=1" ];
+            };
+            wide = uport.lib.mkBundler {
+              inherit system;
+              hosts = [ "x86_64-linux" "aarch64-linux" ];
+            };
           };
         };
     }`,
   );
   await copyFile(NQUEENS, path.join(packages, 'nqueens'));
-  const universal = ['build', NQUEENS, '--emit', 'nix', '--host', 'amd64', ...LEVEL, ...emulators];
+  const universal = ['build', NQUEENS, '--emit', 'nix', ...HOSTS, ...LEVEL, ...emulators];
   const emitted = await uport([...universal, '-o', path.join(packages, 'dist')]);
   expect(emitted, emitted.stderr).toMatchObject({ status: 0 });
   await copyFile(findProgram('busybox') as string, path.join(packages, 'busybox'));
@@ -88,12 +103,38 @@ test('without Nix it is a folder: the command in it starts with its own Node', a
   const command = path.join(tools, 'command/node_modules/uport/bin/uport.js');
   const ran = await start(path.join(node, 'loader'), [...args, command, 'inspect', NQUEENS]);
   expect(ran, ran.stderr).toMatchObject({ status: 0, stdout: expect.stringContaining('riscv64') });
+
+  // From there it is written again, with the same Node. In a Nix store everything is read-only.
+  const file = 'tools/command/node_modules/uport/bin/uport.js';
+  const folderOf = (place: string) => path.dirname(path.join(place, file));
+  await chmod(folderOf(flake), 0o555);
+  const twice = path.join(folder, 'twice');
+  const words = ['nix', 'flake', '--guest', 'riscv64', '--host', 'riscv64', '-o', twice];
+  const again = await start(path.join(node, 'loader'), [...args, command, ...words]);
+  await chmod(folderOf(flake), 0o755);
+  expect(again, again.stderr).toMatchObject({ status: 0 });
+  expect((await stat(folderOf(twice))).mode & 0o777).toBe(0o755);
+  for (const name of ['bin/node', 'loader']) {
+    const [made, first] = [twice, flake].map((each) =>
+      readFile(path.join(each, 'tools/node', system as string, name)),
+    );
+    expect((await made)?.equals((await first) as Buffer), name).toBe(true);
+  }
+  // What another loader started is not known.
+  const bare = path.join(folder, 'ld.so');
+  await copyFile(path.join(node, 'loader'), bare);
+  await chmod(bare, 0o755);
+  const elsewhere = [...words.slice(0, -1), path.join(twice, 'a/b')];
+  const unknown = await start(bare, [...args, command, ...elsewhere]);
+  expect(errorCode(unknown)).toBe('UPORT_NODE_IS_LOADER');
+  // Folders that were made for it alone go again.
+  expect(await readdir(twice)).not.toContain('a');
 });
 
 test("it is written anew, but not over somebody else's folder", async () => {
   const args = ['nix', 'flake', '--guest', 'riscv64', '--host', 'riscv64', '-o'];
   const again = path.join(folder, 'again');
-  for (const place of ['builder.mjs', 'tools/old']) {
+  for (const place of ['tools/hosts.json', 'tools/old']) {
     await mkdir(path.dirname(path.join(again, place)), { recursive: true });
     await writeFile(path.join(again, place), '');
   }
@@ -106,9 +147,9 @@ test("it is written anew, but not over somebody else's folder", async () => {
   ]);
   const taken = path.join(folder, 'taken');
   await mkdir(taken);
-  await writeFile(path.join(taken, 'flake.nix'), '{ }');
+  for (const name of ['builder.mjs', 'flake.nix']) await writeFile(path.join(taken, name), '{ }');
   expect(errorCode(await uport([...args, taken]))).toBe('UPORT_OUTPUT_IN_THE_WAY');
-  expect(await readdir(taken)).toEqual(['flake.nix']);
+  expect((await readdir(taken)).sort()).toEqual(['builder.mjs', 'flake.nix']);
 });
 
 skipMissingNixes();
@@ -160,8 +201,7 @@ describe.each(NIX_RELEASES)('$name', (release) => {
       });
       expect(ran.stdout, ran.stderr).toContain(SOLVED);
       const told = JSON.parse((await uport(['inspect', '--json', file])).stdout);
-      const hosts = attribute === 'universal' ? ['x86_64'] : ['x86_64', 's390x'];
-      expect(told.hosts.map(({ host }: { host: string }) => host)).toEqual(hosts);
+      expect(told.hosts.map(({ host }: { host: string }) => host)).toEqual(['x86_64', 's390x']);
     },
   );
 
@@ -211,5 +251,14 @@ describe.each(NIX_RELEASES)('$name', (release) => {
     expect(await failed('bundle', '-L', '--bundler', `path:${flake}`, missing)).toContain(
       'UPORT_ENTRYPOINT_NOT_FOUND',
     );
+    // What is taken as it is must be what was asked for.
+    const universal = `path:${packages}#universal`;
+    for (const [bundler, what] of [
+      ['wide', 'it has no aarch64-linux'],
+      ['default', '--compression-level=1 cannot change it'],
+    ]) {
+      const chosen = [`path:${packages}#${bundler}`, '--no-write-lock-file'];
+      expect(await failed('bundle', '-L', '--bundler', ...chosen, universal)).toContain(what);
+    }
   });
 });

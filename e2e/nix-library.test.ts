@@ -328,6 +328,25 @@ describe.each(NIX_RELEASES)('$name', (release) => {
     expect(ran, ran.stderr).toMatchObject({ status: 0, stdout: 'a b c\n' });
   });
 
+  test.skipIf(lacking)(
+    named('without the source beside it, it is asked for', lacking),
+    async () => {
+      const nix = nixIn(root, [], release);
+      const alone = path.join(work, 'alone');
+      await cp(LIBRARY, alone, { recursive: true });
+      const expression = `(import ${alone}/package.nix {
+      lib = import ${nixpkgs}/lib.nix;
+      stdenvNoCC.mkDerivation = args: args;
+      nodejs = null;
+      typescript = null;
+      cacert = null;
+    }).version`;
+      const read = await nix('nix-instantiate', ['--eval', '-E', expression]);
+      expect(read.status).not.toBe(0);
+      expect(read.stderr).toContain('npx uport nix flake -o uport-nix');
+    },
+  );
+
   test.skipIf(lacking)(named('the NixOS module', lacking), async () => {
     const nix = nixIn(root, [], release);
     const expression = `

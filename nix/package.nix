@@ -7,7 +7,12 @@
   cacert,
 }:
 let
-  root = ../.;
+  # A path: flake of this folder is a copy of this folder alone.
+  root =
+    if builtins.pathExists ../packages/cli/package.json then
+      ../.
+    else
+      throw "uport: the source of the command is not beside the folder nix. Give `uport`, as lib.mkCli makes it from an npm folder, or use the flake that `npx uport nix flake -o uport-nix` writes (path:./uport-nix), or the whole repository: git+file:///REPOSITORY?dir=nix.";
 
   version = (lib.importJSON (root + "/packages/cli/package.json")).version;
 

@@ -62,11 +62,12 @@ async function moveAll(outDir: string, outputs: readonly Output[], staging: stri
   }
 }
 
-/** What builds left that were killed. */
+/** What builds left that were killed. Some of it may be another user's: then it is theirs to remove. */
 async function removeAbandoned(outDir: string): Promise<void> {
   for (const name of await readdir(outDir)) {
     if (name.startsWith(PREFIX) && makerLives(name.slice(PREFIX.length)) === false) {
-      await rm(path.join(outDir, name), { recursive: true, force: true });
+      const left = path.join(outDir, name);
+      await rm(left, { recursive: true, force: true }).catch(() => undefined);
     }
   }
 }

@@ -12,7 +12,9 @@ import {
   type FoundPackage,
   unavailable,
 } from '../debian/package.ts';
+import type { Digest } from '../model/digest.ts';
 import type { PinnedPackage } from '../plan/plan.ts';
+import type { Store } from '../store/store.ts';
 import { chooseLibrary } from './choose-library.ts';
 import { filesOfDeb } from './deb-files.ts';
 import type { FoundLibrary, WantedLibrary } from './suite-libraries.ts';
@@ -60,6 +62,36 @@ async function fetchPinned(
   throw unavailable(`locked ${pin.name} ${pin.version}`, failed);
 }
 
+/** What a package says of itself. */
+type OwnNames = Pick<
+  PinnedPackage,
+  'name' | 'version' | 'architecture' | 'sourcePackage' | 'sourceVersion'
+>;
+
+/** By digest: each round of a build looks at all packages of the lock. */
+const known = new WeakMap<Store, Map<Digest, OwnNames>>();
+
+async function ownNames(deb: DebianPackage, context: DebianContext): Promise<OwnNames> {
+  const names = known.get(context.store) ?? new Map<Digest, OwnNames>();
+  known.set(context.store, names);
+  const own = names.get(deb.digest) ?? (await readOwnNames(deb, context));
+  names.set(deb.digest, own);
+  return own;
+}
+
+async function readOwnNames(deb: DebianPackage, context: DebianContext): Promise<OwnNames> {
+  const control = await readControl(deb.file, context.signal);
+  const source = /^(\S+)(?:\s+\((\S+)\))?$/.exec(control.get('source') ?? '');
+  const version = control.get('version') ?? '';
+  return {
+    name: control.get('package') ?? '',
+    version,
+    architecture: control.get('architecture') ?? '',
+    sourcePackage: source?.[1] ?? control.get('package') ?? '',
+    sourceVersion: source?.[2] ?? version,
+  };
+}
+
 /**
  * A pinned package's digest says which bytes it is, and no signed index is asked: what the lock says of
  * it besides is compared with its own control file.
@@ -67,17 +99,8 @@ async function fetchPinned(
  * @throws UportError UPORT_LOCK_PACKAGE_DIFFERS
  */
 async function checkNames(deb: DebianPackage, context: DebianContext): Promise<void> {
-  const control = await readControl(deb.file, context.signal);
-  const source = /^(\S+)(?:\s+\((\S+)\))?$/.exec(control.get('source') ?? '');
-  const version = control.get('version') ?? '';
-  const own = {
-    name: control.get('package') ?? '',
-    version,
-    architecture: control.get('architecture') ?? '',
-    sourcePackage: source?.[1] ?? control.get('package') ?? '',
-    sourceVersion: source?.[2] ?? version,
-  };
-  for (const key of Object.keys(own) as (keyof typeof own)[]) {
+  const own = await ownNames(deb, context);
+  for (const key of Object.keys(own) as (keyof OwnNames)[]) {
     if (own[key] === deb[key]) continue;
     throw new UportError({
       code: 'UPORT_LOCK_PACKAGE_DIFFERS',

@@ -28,6 +28,7 @@ const noCompiler = spawnSync('gcc', ['-dumpmachine'], { encoding: 'utf8' }).stdo
 
 const LOADER = './usr/lib64/ld-linux-x86-64.so.2';
 const THING = './usr/lib/x86_64-linux-gnu/libthing.so.1';
+const DEEP_THING = './usr/lib/x86_64-linux-gnu/thing/libthing.so.1';
 
 describe.skipIf(noCompiler)(`libraries from Debian${noCompiler ? ` (${noCompiler})` : ''}`, () => {
   let folder: string;
@@ -83,6 +84,12 @@ describe.skipIf(noCompiler)(`libraries from Debian${noCompiler ? ` (${noCompiler
       suite('new', libc, things['2.0']),
       // What is locked may be there still.
       suite('both', libc, things['2.0'], things['1.0']),
+      suite('deep', libc, {
+        name: 'libthing',
+        version: '1.1',
+        files: { [DEEP_THING]: things['1.0'].files[THING] as Uint8Array },
+      }),
+      suite('bare', libc),
       suite('large', libc, things['2.0'], {
         name: 'many',
         version: '1',
@@ -145,6 +152,15 @@ describe.skipIf(noCompiler)(`libraries from Debian${noCompiler ? ` (${noCompiler
     const good = { ...(await pinned('new')), suite: 'old' };
     const kept = await take({ suites: ['old'], locked: { packages: [good], only: false } });
     expect(kept).toMatchObject({ version: '2.0', listed: ['libc6 2.40', 'libthing 2.0'] });
+  });
+
+  test('what is too old and alone is kept with the lock that it went into', async () => {
+    const source = { suites: ['deep', 'bare'], packages: ['libthing'] };
+    const { packages, listed } = await take(source);
+    expect(listed).toEqual(['libc6 2.40', 'libthing 1.1']);
+    const frozen = await take({ ...source, locked: { packages, only: true } });
+    expect(frozen.packages).toEqual(packages);
+    expect(warnings.at(-1)).toContain('has no version THING_2');
   });
 
   test('a lock that says other things of a package than the package itself is refused', async () => {

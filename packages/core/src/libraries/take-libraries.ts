@@ -291,8 +291,9 @@ class Taker {
   ): void {
     const taken = this.#packages.get(name);
     if (taken === undefined || this.#newest.has(name)) return;
-    const relocked = taken.locked && !this.#source.locked?.only;
-    const from = relocked ? taken.suite : taken.suite + 1;
+    // Nothing else may be taken, and the build that wrote the lock had nothing better.
+    if (this.#source.locked?.only) return;
+    const from = taken.locked ? taken.suite : taken.suite + 1;
     if (from >= this.#source.suites.length) return;
     this.#packages.delete(name);
     if (this.#named.includes(name)) this.#renewed.set(name, { taken, from });
@@ -300,17 +301,17 @@ class Taker {
       if (owner !== name) continue;
       this.#takenFrom.delete(soname);
       this.#minimum.set(soname, from);
-      if (relocked) this.#outdated.add(soname);
+      if (taken.locked) this.#outdated.add(soname);
       add(soname, [], true);
     }
   }
 
   /** Takes packages that were asked for by name from the suites after the one that was too old. */
   async #renew(): Promise<void> {
-    const { suites, locked } = this.#source;
+    const { suites } = this.#source;
     for (const [name, { taken, from }] of [...this.#renewed].sort()) {
       this.#renewed.delete(name);
-      const later = locked?.only ? [] : suites.slice(from);
+      const later = suites.slice(from);
       const found = await findNamedPackages(later, this.#architecture, [name], this.#context).catch(
         (error: unknown) => {
           if (error instanceof UportError && error.code === 'UPORT_DEBIAN_PACKAGE_NOT_FOUND') {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { httpTransport } from './http-transport.ts';
 
@@ -89,4 +90,61 @@ test('a part that begins elsewhere is refused', async () => {
     breakAfter(1000, response);
   });
   await expect(readAll(cache)).rejects.toMatchObject({ code: 'UPORT_NIX_CACHE_REFUSED' });
+});
+
+test('a part that is shorter than what was asked for is followed by the next', async () => {
+  const { cache, ranges } = await serve((request, response, count) => {
+    const from = startOf(request);
+    if (count === 1) {
+      response.writeHead(200, { 'content-length': CONTENT.length });
+      return breakAfter(100_000, response);
+    }
+    const end = Math.min(from + 120_000, CONTENT.length);
+    response.writeHead(206, { 'content-range': `bytes ${from}-${end - 1}/${CONTENT.length}` });
+    response.end(CONTENT.subarray(from, end));
+  });
+  expect((await readAll(cache)).equals(CONTENT)).toBe(true);
+  expect(ranges).toEqual([undefined, 'bytes=100000-', 'bytes=220000-']);
+});
+
+test('it goes on only with the file that it began with', async () => {
+  const asked: unknown[] = [];
+  const { cache } = await serve((request, response) => {
+    asked.push(request.headers['if-range']);
+    const etag = `"${asked.length}"`;
+    // As a server does that knows of If-Range: all of what is there now.
+    response.writeHead(200, { 'content-length': CONTENT.length, etag });
+    breakAfter(1000, response);
+  });
+  await expect(readAll(cache)).rejects.toMatchObject({
+    code: 'UPORT_NIX_CACHE_REFUSED',
+    message: expect.stringContaining('changed while it was read'),
+  });
+  expect(asked).toEqual([undefined, '"1"']);
+});
+
+test('a part of a file of another size is refused', async () => {
+  const { cache, ranges } = await serve((request, response) => {
+    const from = startOf(request);
+    response.writeHead(from > 0 ? 206 : 200, {
+      ...(from > 0
+        ? { 'content-range': `bytes ${from}-${CONTENT.length}/${CONTENT.length + 1}` }
+        : { 'content-length': CONTENT.length }),
+    });
+    breakAfter(1000, response, from);
+  });
+  await expect(readAll(cache)).rejects.toMatchObject({ code: 'UPORT_NIX_CACHE_REFUSED' });
+  expect(ranges).toHaveLength(2);
+});
+
+test('a body that the server has encoded is not gone on with', async () => {
+  const encoded = gzipSync(CONTENT);
+  const { cache, ranges } = await serve((_, response) => {
+    response.writeHead(200, { 'content-length': encoded.length, 'content-encoding': 'gzip' });
+    response.write(encoded.subarray(0, 100_000), () => {
+      setTimeout(() => response.destroy(), 20);
+    });
+  });
+  await expect(readAll(cache)).rejects.toMatchObject({ code: 'UPORT_NIX_CACHE_UNREACHABLE' });
+  expect(ranges).toHaveLength(1);
 });

@@ -83,15 +83,12 @@ export function httpTransport(base: URL, options: HttpTransportOptions = {}): Ca
     async read(name, signal): Promise<CacheFile | undefined> {
       const answer = await request('GET', name, signal);
       if (answer === undefined) return undefined;
-      const { response } = answer;
-      const length = response.headers.get('content-length');
-      const encoded = response.headers.get('content-encoding') !== null;
       return {
-        size: length === null || encoded ? undefined : Number(length),
+        size: bodyFacts(answer.response).size,
         chunks: resumed(answer, urlOf(name), {
           delays,
           signal,
-          again: (offset) => request('GET', name, signal, { offset }),
+          again: (offset, etag) => request('GET', name, signal, { offset, etag }),
         }),
       };
     },
@@ -113,6 +110,8 @@ interface Requested {
   readonly upload?: CacheUpload;
   /** The first byte that is wanted. */
   readonly offset?: number;
+  /** Of the file that the bytes before it are of. */
+  readonly etag?: string | undefined;
 }
 
 interface Authorization {
@@ -126,13 +125,14 @@ async function one(
   url: URL,
   signal: AbortSignal,
   { authorize, signed }: Authorization,
-  { upload, offset = 0 }: Requested,
+  { upload, offset = 0, etag }: Requested,
 ): Promise<Answer | undefined> {
   const watch = watchdog(signal);
   const headers: Record<string, string> = {
     'accept-encoding': 'identity',
     'user-agent': 'uport',
     ...(offset > 0 && { range: `bytes=${offset}-` }),
+    ...(offset > 0 && etag !== undefined && { 'if-range': etag }),
     ...(upload && {
       'content-type': upload.contentType,
       'content-length': String(upload.size),
@@ -185,6 +185,40 @@ async function one(
   throw statusFault(url, status, method, explanation);
 }
 
+/** What an answer says of the whole that it is, or is a part of. */
+interface BodyFacts {
+  /** In bytes, as they are read here. */
+  readonly size: number | undefined;
+  /** Its bytes are counted before they are decoded. */
+  readonly encoded: boolean;
+  /** One that changes with every byte. */
+  readonly etag: string | undefined;
+}
+
+function bodyFacts({ status, headers }: Response): BodyFacts {
+  const encoded = !['', 'identity'].includes(headers.get('content-encoding')?.toLowerCase() ?? '');
+  const whole =
+    status === 206
+      ? /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1]
+      : headers.get('content-length');
+  const etag = headers.get('etag') ?? undefined;
+  return {
+    size: encoded || whole === null || whole === undefined ? undefined : Number(whole),
+    encoded,
+    etag: etag?.startsWith('"') ? etag : undefined,
+  };
+}
+
+/** Whether an answer surely is not of what the first one was of. */
+function isAnother(first: BodyFacts, response: Response): boolean {
+  const next = bodyFacts(response);
+  return (
+    next.encoded ||
+    (first.size !== undefined && next.size !== undefined && first.size !== next.size) ||
+    (first.etag !== undefined && next.etag !== undefined && first.etag !== next.etag)
+  );
+}
+
 /**
  * A body that is asked for again, from where it broke, when the connection breaks. What came before is
  * not looked at again: whoever reads checks the whole.
@@ -196,6 +230,7 @@ async function* resumed(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let answer = first;
   let offset = 0;
+  const facts = bodyFacts(first.response);
   for (let attempt = 0; ; attempt++) {
     const { response, watch } = answer;
     // A server that does not know ranges sends all of it again.
@@ -208,14 +243,21 @@ async function* resumed(
         offset += fresh.length;
         if (fresh.length > 0) yield fresh;
       }
-      return;
+      // A server may send less of a part than it was asked for.
+      if (facts.size === undefined || offset >= facts.size) return;
+      throw unreachable(url, new Error(`the answer ended after ${offset} of ${facts.size} bytes`));
     } catch (error) {
       signal.throwIfAborted();
       const delay = delays[attempt];
-      if (delay === undefined || !mayPass(error)) throw error;
+      if (delay === undefined || facts.encoded || !mayPass(error)) throw error;
       await sleep(delay, undefined, { signal }).catch(() => undefined);
-      const next = await again(offset);
+      const next = await again(offset, facts.etag);
       if (next === undefined) throw error;
+      if (isAnother(facts, next.response)) {
+        next.watch.stop();
+        await next.response.body?.cancel().catch(() => undefined);
+        throw changed(url);
+      }
       answer = next;
     }
   }
@@ -224,7 +266,7 @@ async function* resumed(
 interface Resuming {
   /** Milliseconds before each further try. */
   readonly delays: readonly number[];
-  readonly again: (offset: number) => Promise<Answer | undefined>;
+  readonly again: (offset: number, etag: string | undefined) => Promise<Answer | undefined>;
   readonly signal: AbortSignal;
 }
 
@@ -281,6 +323,14 @@ function statusFault(url: URL, status: number, method: string, text: string): Up
         ? 'the server must take PUT at that address; a plain file server does not: write to a folder and copy it there'
         : 'check the address';
   return cacheFault('UPORT_NIX_CACHE_REFUSED', what, hint);
+}
+
+function changed(url: URL): UportError {
+  return cacheFault(
+    'UPORT_NIX_CACHE_REFUSED',
+    `${urlForPeople(url)} changed while it was read`,
+    'try again',
+  );
 }
 
 function unreachable(url: URL, error: unknown): UportError {

@@ -1,6 +1,6 @@
 // Store objects out of a binary cache, each checked against its .narinfo and that against a key.
 import { createHash } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
+import { type FileHandle, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { textPath } from '../model/byte-path.ts';
@@ -12,6 +12,7 @@ import { type NixPublicKey, parseNixPublicKey } from '../nix/public-key.ts';
 import { parseStorePath } from '../nix/store-path.ts';
 import type { OpenCache } from '../nix-cache/open-cache.ts';
 import type { CacheTransport } from '../nix-cache/transport.ts';
+import { storeFault } from '../store/faults.ts';
 import { temporaryName } from '../store/temporary.ts';
 import { systemError } from '../system-error.ts';
 import { scanOfEntries } from './canonical-scan.ts';
@@ -20,7 +21,7 @@ import { decodeNar } from './nar-decoder.ts';
 import type { ClosureContext, NixStore } from './nix-store.ts';
 import { type NarFiles, placeEntries, type RelativeEntry, storeNarFiles } from './store-nar.ts';
 
-/** A compressed NAR is hardly larger than this much more than the NAR. */
+/** A compressed NAR is hardly larger than the NAR and a sixteenth of it and this. */
 const SLACK = 1 << 20;
 const MAX_LIST = 256 << 20;
 
@@ -81,12 +82,20 @@ async function fetchObject(
   context: ClosureContext,
 ): Promise<NarFiles> {
   const { store, signal } = context;
-  const source = await transport.read(narName(info, transport), signal);
-  if (source === undefined) throw damaged(info, transport, 'has no NAR at the address it names');
+  const name = narName(info, transport);
   const temporary = path.join(store.root, 'tmp', temporaryName());
   try {
-    const maxSize = info.fileSize ?? info.narSize + SLACK;
-    const { size, sha256 } = await download(source.chunks, temporary, maxSize, signal);
+    // Before the cache is asked, so that no answer is left unread.
+    const handle = await open(temporary, 'wx', 0o600).catch((error: unknown) => {
+      throw storeFault(error, store.root);
+    });
+    const { size, sha256 } = await download(
+      { handle, root: store.root },
+      name,
+      transport,
+      info,
+      signal,
+    );
     if (info.fileHash?.algorithm === 'sha256' && !sameHash(info.fileHash, sha256)) {
       throw damaged(info, transport, 'is not the file that its .narinfo promises');
     }
@@ -101,16 +110,20 @@ async function fetchObject(
 
 /** Into a file that is not kept: its content will be. */
 async function download(
-  chunks: AsyncIterable<Uint8Array>,
-  file: string,
-  maxSize: number,
+  { handle, root }: { readonly handle: FileHandle; readonly root: string },
+  name: string,
+  transport: CacheTransport,
+  info: NarInfo,
   signal: AbortSignal,
 ): Promise<{ size: number; sha256: Buffer }> {
   const sha256 = createHash('sha256');
   let size = 0;
-  const handle = await open(file, 'wx', 0o600);
+  const most = info.narSize + Math.ceil(info.narSize / 16) + SLACK;
+  const maxSize = Math.min(info.fileSize ?? Infinity, most);
   try {
-    for await (const chunk of chunks) {
+    const source = await transport.read(name, signal);
+    if (source === undefined) throw damaged(info, transport, 'has no NAR at the address it names');
+    for await (const chunk of source.chunks) {
       signal.throwIfAborted();
       size += chunk.length;
       if (size > maxSize) {
@@ -122,7 +135,9 @@ async function download(
         });
       }
       sha256.update(chunk);
-      await handle.writeFile(chunk);
+      await handle.writeFile(chunk).catch((error: unknown) => {
+        throw storeFault(error, root);
+      });
     }
   } finally {
     await handle.close();

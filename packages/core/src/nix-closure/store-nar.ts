@@ -1,5 +1,6 @@
 // Unpacks a NAR: its files into uport's store, its tree into payload entries.
 import { createHash } from 'node:crypto';
+import { UportError } from '@uport/errors';
 import { type Digest, sha256Digest } from '../model/digest.ts';
 import type { BytePath, PayloadEntry } from '../model/payload-tree.ts';
 import type { NarEntry } from '../nix/nar-reader.ts';
@@ -7,6 +8,8 @@ import type { ClosureContext } from './nix-store.ts';
 
 /** Files up to this size are held in memory: one that the store has already is not written again. */
 const SMALL = 4 << 20;
+/** Of one archive. Far more than any package has; bounds memory, since an entry takes few bytes. */
+const MAX_ENTRIES = 1_000_000;
 
 /** Entries relative to the object; its own path is empty. */
 export interface NarFiles {
@@ -17,6 +20,11 @@ export interface NarFiles {
 /** A payload entry whose path begins at the object: empty for the object itself, else `/…`. */
 export type RelativeEntry = Omit<PayloadEntry, 'path'> & { readonly path: string };
 
+/**
+ * Puts the files of one archive into the store.
+ *
+ * @throws UportError UPORT_NAR_TOO_LARGE, UPORT_STORE_*, and those of the reader
+ */
 export async function storeNarFiles(
   nar: AsyncIterable<NarEntry>,
   { store, task, signal }: ClosureContext,
@@ -24,6 +32,7 @@ export async function storeNarFiles(
   const entries: RelativeEntry[] = [];
   const files = new Map<Digest, string>();
   for await (const entry of nar) {
+    if (entries.length === MAX_ENTRIES) throw tooLarge();
     const path = entry.path === '' ? '' : `/${entry.path}`;
     if (entry.type === 'directory') {
       entries.push({ type: 'directory', path, mode: 0o755 });
@@ -43,6 +52,15 @@ export async function storeNarFiles(
     }
   }
   return { entries, files };
+}
+
+function tooLarge(): UportError {
+  return new UportError({
+    code: 'UPORT_NAR_TOO_LARGE',
+    category: 'input',
+    message: `a NAR has more than ${MAX_ENTRIES} files, folders and links`,
+    hint: 'leave out what the program does not need, or unpack it and give the folder',
+  });
 }
 
 async function* count(

@@ -1,8 +1,9 @@
-import { chmod, copyFile, cp, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { stage } from '../emitters/staging.ts';
-import { makeFolder } from '../make-folder.ts';
+import { makeFolder, removeMadeFolders } from '../make-folder.ts';
 import { ARCHES, type Arch, DEFAULT_HOSTS } from '../model/arch.ts';
 import { type Progress, silentProgress } from '../model/progress.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
@@ -43,6 +44,8 @@ export interface NixFlake {
 
 /** Everything beside the Nix files. */
 const TOOLS = 'tools';
+/** The systems that it builds for. */
+const HOSTS = `${TOOLS}/hosts.json`;
 
 /**
  * Writes a Nix flake without inputs that makes programs of every CPU run everywhere, inside Nix
@@ -50,6 +53,7 @@ const TOOLS = 'tools';
  * needs no nixpkgs and no network.
  *
  * @throws UportError UPORT_EMULATOR_NOT_FOUND, UPORT_PACKAGE_MISSING, UPORT_LIBRARY_NOT_FOUND,
+ * UPORT_NODE_IS_LOADER,
  * UPORT_NOT_LINUX, UPORT_NIX_NO_SYSTEM, UPORT_OUTPUT_IN_THE_WAY and those of providers
  */
 export async function writeNixFlake(options: NixFlakeOptions): Promise<NixFlake> {
@@ -62,26 +66,33 @@ export async function writeNixFlake(options: NixFlakeOptions): Promise<NixFlake>
   const systems = hosts.map(systemOf);
   const emulators = await emulatorsOf(options, options.guests ?? [here], hosts, store, signal);
   const folder = path.resolve(options.folder);
-  await makeFolder(path.dirname(folder));
+  const parent = path.dirname(folder);
+  const topmost = await makeFolder(parent);
   const name = path.basename(folder);
-  await stage(
-    path.dirname(folder),
-    [{ name, kind: 'folder', marker: 'builder.mjs', what: 'flake of ours' }],
-    async (staging) => {
-      const made = path.join(staging, name);
-      await copyFolder(options.source, made, (file) => file !== TOOLS);
-      await writeCommand(options.command, path.join(made, TOOLS, 'command'), signal);
-      await writeNodeRuntime(options.node, path.join(made, TOOLS, 'node', system), signal);
-      await writeFile(path.join(made, TOOLS, 'hosts.json'), `${JSON.stringify(systems)}\n`);
-      await mkdir(path.join(made, TOOLS, 'emulators'));
-      for (const { host, guest, digest } of emulators) {
-        const place = path.join(made, TOOLS, 'emulators', host, `qemu-${guest}`);
-        await mkdir(path.dirname(place), { recursive: true });
-        await copyFile(store.locate(digest) as string, place);
-        await chmod(place, 0o755);
-      }
-    },
-  );
+  try {
+    await stage(
+      parent,
+      // Anybody may have a builder.mjs; only this command writes the list of hosts.
+      [{ name, kind: 'folder', marker: HOSTS, what: 'flake of ours' }],
+      async (staging) => {
+        const made = path.join(staging, name);
+        await copyFolder(options.source, made, signal, (file) => file !== TOOLS);
+        await writeCommand(options, path.join(made, TOOLS, 'command'), signal);
+        await writeNodeRuntime(options.node, path.join(made, TOOLS, 'node', system), signal);
+        await writeFile(path.join(made, HOSTS), `${JSON.stringify(systems)}\n`);
+        await mkdir(path.join(made, TOOLS, 'emulators'));
+        for (const { host, guest, digest } of emulators) {
+          const place = path.join(made, TOOLS, 'emulators', host, `qemu-${guest}`);
+          await mkdir(path.dirname(place), { recursive: true });
+          await copyFile(store.locate(digest) as string, place);
+          await chmod(place, 0o755);
+        }
+      },
+    );
+  } catch (error) {
+    if (topmost !== undefined) await removeMadeFolders(topmost, parent);
+    throw error;
+  }
   return { folder, systems: [system], emulators };
 }
 
@@ -107,23 +118,43 @@ async function emulatorsOf(
   return emulators;
 }
 
-async function writeCommand(command: string, folder: string, signal: AbortSignal): Promise<void> {
-  for (const { folder: source, place, takes } of commandPackages(command)) {
-    signal.throwIfAborted();
-    await copyFolder(source, path.join(folder, place), takes);
+async function writeCommand(
+  { command, source }: NixFlakeOptions,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const packages = commandPackages(command);
+  for (const { folder: from, place, takes } of packages) {
+    await copyFolder(from, path.join(folder, place), signal, takes);
   }
+  // So that it can write the flake again from there. One of npm has it already.
+  const own = path.join(folder, packages[0]?.place ?? '', 'nix');
+  if (!existsSync(own)) await copyFolder(source, own, signal, (file) => file !== TOOLS);
 }
 
-/** Copies what `takes` of the folder's own entries, with what links in it lead to. */
+/**
+ * Copies what `takes` of the folder's own entries, with what links in it lead to. Modes are its own:
+ * nobody but root could replace or remove copies of a Nix store's folders, which are read-only.
+ */
 async function copyFolder(
   source: string,
   target: string,
-  takes: (name: string) => boolean,
+  signal: AbortSignal,
+  takes: (name: string) => boolean = () => true,
 ): Promise<void> {
+  signal.throwIfAborted();
   await mkdir(target, { recursive: true });
+  await chmod(target, 0o755);
   for (const name of (await readdir(source)).filter(takes)) {
-    const options = { recursive: true, dereference: true };
-    await cp(path.join(source, name), path.join(target, name), options);
+    const from = path.join(source, name);
+    const to = path.join(target, name);
+    const status = await stat(from);
+    if (status.isDirectory()) {
+      await copyFolder(from, to, signal);
+    } else if (status.isFile()) {
+      await copyFile(from, to);
+      await chmod(to, (status.mode & 0o111) === 0 ? 0o644 : 0o755);
+    }
   }
 }
 

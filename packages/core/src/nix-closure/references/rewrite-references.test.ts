@@ -34,7 +34,14 @@ function write(name: string, bytes: Uint8Array | string): void {
   writeFileSync(file, bytes, { mode: 0o755 });
 }
 
-const library = () => buildElf({ machine: 243, bits: 64, order: 'lsb', type: 3, dynamic: {} });
+const library = (runpath?: string) =>
+  buildElf({
+    machine: 243,
+    bits: 64,
+    order: 'lsb',
+    type: 3,
+    dynamic: { ...(runpath !== undefined && { runpath }) },
+  });
 const program = (runpath: string) =>
   buildElf({
     machine: 243,
@@ -101,6 +108,22 @@ test('a search path that has no room for the way there names the prefix', async 
   const app = await load();
   expect(await runpathOf(app, `${NEW_TOOL}/a/b/c/d/deep.so`)).toEqual([`${NEW_LIBC}/lib`]);
   expect(app.storeReferences).toMatchObject({ relative: 1, absolute: 3 });
+});
+
+test('that of a library names the prefix: a link at another depth may lead to it', async () => {
+  write(`${TOOL_PATH}/lib/plugins/a.so`, library(`${LIBC_PATH}/lib`));
+  symlinkSync('plugins/a.so', path.join(folder, TOOL_PATH, 'lib/a.so'));
+  const app = await load();
+  expect(await runpathOf(app, `${NEW_TOOL}/lib/plugins/a.so`)).toEqual([`${NEW_LIBC}/lib`]);
+  expect(app.storeReferences).toMatchObject({ relative: 1, absolute: 2 });
+});
+
+test('a FatELF file that changes is still known as one', async () => {
+  write(`${TOOL_PATH}/bin/fat`, Buffer.from(`\xfa\x70\x0e\x1f${LIBC_PATH}/lib`, 'latin1'));
+  const app = await load();
+  const fat = app.payload.entries.find((each) => `/${each.path}` === `${NEW_TOOL}/bin/fat`);
+  expect(contentOf(app, `${NEW_TOOL}/bin/fat`).toString('latin1')).toContain(`${NEW_LIBC}/lib`);
+  expect(fat?.type === 'file' && app.fatElfs.has(fat.digest)).toBe(true);
 });
 
 test('the same file at two depths is relative from each', async () => {

@@ -11,7 +11,7 @@ import { ReferenceScanner } from '../../nix/reference-scanner.ts';
 import { NIX_STORE_DIR } from '../../nix/store-path.ts';
 import type { ClosureContext } from '../nix-store.ts';
 import type { NixClosure } from '../read-closure.ts';
-import { elfSearchPaths } from './elf-search-paths.ts';
+import { programSearchPaths } from './program-search-paths.ts';
 import { SEAL_HEAD, sealedFormat } from './sealed-formats.ts';
 import { REPLACED_LENGTH, type StorePlaces } from './store-prefix.ts';
 
@@ -19,7 +19,7 @@ import { REPLACED_LENGTH, type StorePlaces } from './store-prefix.ts';
 export interface ReferenceReport {
   /** Where the closure lies. */
   readonly prefix: string;
-  /** Folders that loaders search (RUNPATH, RPATH), now relative to the file that names them. */
+  /** Folders that loaders search (RUNPATH, RPATH), now relative to the program that names them. */
   readonly relative: number;
   /** Symbolic links, now relative. */
   readonly links: number;
@@ -54,7 +54,7 @@ const HASH_LENGTH = 32;
 
 /**
  * Gives each object of a closure its new place. In files `/nix/store/HASH-` becomes as many other
- * bytes; folders that loaders search become relative to the file (`$ORIGIN`) where that fits, links
+ * bytes; folders that loaders search become relative to a program (`$ORIGIN`) where that fits, links
  * become relative. Changed files go to the store.
  */
 export async function rewriteReferences(
@@ -75,7 +75,7 @@ interface Hit {
 interface Found {
   readonly hits: readonly Hit[];
   readonly bare: number;
-  /** Where folders begin that a loader searches. */
+  /** Where the folders of a program begin that a loader searches. */
   readonly searchPaths: ReadonlySet<number>;
   readonly format: string | undefined;
 }
@@ -108,11 +108,15 @@ class Rewriter {
     const { scan } = this.#closure;
     const entries: PayloadEntry[] = [...foldersOf(this.#places.prefix)];
     const programs = new Map<BytePath, Buffer>();
+    const fatElfs = new Set(scan.fatElfs);
     for (const entry of scan.entries) {
       if (entry.path === STORE || !entry.path.startsWith(`${STORE}/`)) continue;
       this.#context.signal.throwIfAborted();
       const moved = await this.#entry(entry);
       entries.push(moved);
+      if (entry.type === 'file' && moved.type === 'file' && scan.fatElfs.has(entry.digest)) {
+        fatElfs.add(moved.digest);
+      }
       if (moved.type === 'file' && scan.programs.has(entry.path)) {
         const head = scan.programs.get(entry.path) as Buffer;
         const changed = moved.digest !== (entry as FileEntry).digest;
@@ -121,7 +125,7 @@ class Rewriter {
     }
     entries.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
     return {
-      scan: { entries, files: this.#files, programs, fatElfs: scan.fatElfs },
+      scan: { entries, files: this.#files, programs, fatElfs },
       report: { prefix: this.#places.prefix, ...this.#count, sealed: this.#sealed },
       moved: (path) => this.#move(path),
     };
@@ -209,7 +213,7 @@ class Rewriter {
       return {
         hits,
         bare: seen.length - hits.length,
-        searchPaths: isElf ? await elfSearchPaths(descriptorSource(fd, size)) : new Set(),
+        searchPaths: isElf ? await programSearchPaths(descriptorSource(fd, size)) : new Set(),
         format: sealedFormat(head),
       };
     } finally {

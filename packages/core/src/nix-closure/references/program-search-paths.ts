@@ -1,15 +1,17 @@
-// Where an ELF file keeps the folders in which the loader searches for its libraries.
+// Where a program keeps the folders in which the loader searches for its libraries.
 import { type ByteSource, dynamicStringsPlace, readDynamicStrings, readElf } from '@uport/elf';
 import { UportError } from '@uport/errors';
 
 /**
  * Where in the file the folders of DT_RPATH and DT_RUNPATH begin, in which `$ORIGIN` stands for the
- * file's own folder. None when the file is damaged or is no program or library.
+ * program's own folder. None for a library: there `$ORIGIN` is the folder of the path that it was
+ * opened by, which may be a link at another depth. None either when the file is damaged.
  */
-export async function elfSearchPaths(source: ByteSource): Promise<ReadonlySet<number>> {
+export async function programSearchPaths(source: ByteSource): Promise<ReadonlySet<number>> {
   const places = new Set<number>();
   try {
     const elf = await readElf(source);
+    if (elf.linkage === 'shared-object') return places;
     const table = dynamicStringsPlace(elf);
     const strings = table === undefined ? '' : await readDynamicStrings(source, elf);
     for (const folders of [elf.dynamic?.rpath, elf.dynamic?.runpath]) {
