@@ -11,9 +11,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { busybox } from './support/busybox.ts';
 import { offlineFlags } from './support/emitters.ts';
 import { PLATFORMS } from './support/guests.ts';
-import { blobFile, readImages } from './support/layout.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { missingTools, named } from './support/tools.ts';
+import { unpackImage } from './support/unpack-image.ts';
 import { start, uport } from './support/uport.ts';
 
 const ALL = process.env.UPORT_FROM_DEBIAN === 'all';
@@ -98,15 +98,9 @@ describe.each(GUESTS)('a dynamic program of $toolchain with libraries from Debia
     test.skipIf(skipped)(
       named('image and universal file run for an ordinary user', skipped),
       async () => {
-        const layout = at('dist/oci');
-        const image = (await readImages(layout)).find((each) => each.platform === PLATFORMS[arch]);
-        if (!image) throw new Error(`${layout} has no ${arch}`);
         const root = await temporaryFolder();
         try {
-          for (const { digest } of image.manifest.layers) {
-            const args = ['--extract', '--file', blobFile(layout, digest), '--directory', root];
-            expect(await start('tar', args)).toMatchObject({ status: 0 });
-          }
+          const config = await unpackImage(at('dist/oci'), PLATFORMS[arch] as string, root);
           const tools = { copy: await busybox(arch, AbortSignal.timeout(300_000)), mode: 0o755 };
           const names = ['sh', 'dd', 'mkdir', 'chmod', 'id', 'rm', 'uname'];
           const files = {
@@ -115,7 +109,7 @@ describe.each(GUESTS)('a dynamic program of $toolchain with libraries from Debia
             '/app/universal': { copy: at('dist/app'), mode: 0o755 },
             '/image': root,
           } as const;
-          const { Entrypoint = [], Env = [] } = image.config.config;
+          const { Entrypoint = [], Env = [] } = config;
           const env = ['UPORT_CACHE_DIR=/cache/uport', 'PATH=/bin'];
           const commands: readonly HostCommand[] = [
             { argv: ['/app/universal', '9'], env, uid: 1000, seconds: 200 },

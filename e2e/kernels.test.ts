@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type HostCommand,
@@ -11,10 +10,9 @@ import {
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { PLATFORMS } from './support/guests.ts';
 import { builtImage } from './support/images.ts';
-import { blobFile, readImages } from './support/layout.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { named } from './support/tools.ts';
-import { start } from './support/uport.ts';
+import { unpackImage } from './support/unpack-image.ts';
 
 // A start under a simulated CPU takes about a second: one foreign guest goes through all cases, the
 // others through the first.
@@ -26,19 +24,6 @@ function guestsOf(host: string): RegExp {
   // The old kernel is there for what the launcher asks of a kernel, not for the guests.
   if (host === 'aarch64-linux-6.1') return /^$/;
   return /^(?:arm|i386|m68k|s390x)$/;
-}
-
-/** A platform's root file system, unpacked with nothing of uport's. */
-async function unpack(guest: string, platform: string, folder: string) {
-  const layout = path.join(builtImage(guest).outDir, 'oci');
-  const image = (await readImages(layout)).find((each) => each.platform === platform);
-  if (!image) throw new Error(`${layout} has no ${platform}`);
-  await mkdir(folder, { recursive: true });
-  for (const { digest } of image.manifest.layers) {
-    const args = ['--extract', '--preserve-permissions', '--file', blobFile(layout, digest)];
-    expect(await start('tar', [...args, '--directory', folder])).toMatchObject({ status: 0 });
-  }
-  return image.config.config;
 }
 
 describe.each(SIMULATED_HOSTS)("on $name's kernel", ({ name, arch }) => {
@@ -64,7 +49,11 @@ describe.each(SIMULATED_HOSTS)("on $name's kernel", ({ name, arch }) => {
       );
       for (const { guest } of guests) {
         const root = path.join(folder, guest);
-        const config = await unpack(guest, PLATFORMS[arch] as string, root);
+        const config = await unpackImage(
+          path.join(builtImage(guest).outDir, 'oci'),
+          PLATFORMS[arch] as string,
+          root,
+        );
         files[`/images/${guest}`] = root;
         for (const each of RUNNING_CASES) {
           if (guest !== ALL_CASES(arch) && each !== RUNNING_CASES[0]) continue;

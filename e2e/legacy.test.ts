@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
   type HostCommand,
@@ -12,12 +12,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { busybox } from './support/busybox.ts';
 import { offlineFlags } from './support/emitters.ts';
 import { PLATFORMS } from './support/guests.ts';
-import { blobFile, readImages } from './support/layout.ts';
 import { LEGACY_OUTPUT, makeLegacyStack } from './support/legacy-stack.ts';
 import { nixIn, nixMissing } from './support/nix.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { missingTools, named } from './support/tools.ts';
-import { start, uport } from './support/uport.ts';
+import { unpackImage } from './support/unpack-image.ts';
+import { uport } from './support/uport.ts';
 
 const missing = missingToolchains('i386') ?? missingTools('tar', 'unshare') ?? nixMissing;
 const ARGS = ['a', 'b c'];
@@ -73,19 +73,6 @@ describe.skipIf(missing)(named('a legacy stack of i386', missing), () => {
     310_000,
   );
 
-  /** The image's root file system, unpacked with nothing of uport's, and how it starts. */
-  async function unpackImage(platform: string, root: string) {
-    const layout = at('dist/oci');
-    const image = (await readImages(layout)).find((each) => each.platform === platform);
-    if (!image) throw new Error(`${layout} has no ${platform}`);
-    await mkdir(root, { recursive: true });
-    for (const { digest } of image.manifest.layers) {
-      const args = ['--extract', '--preserve-permissions', '--file', blobFile(layout, digest)];
-      expect(await start('tar', [...args, '--directory', root])).toMatchObject({ status: 0 });
-    }
-    return image.config.config;
-  }
-
   /** The program of the Nix package. */
   async function unpackPackage(root: string): Promise<string> {
     const script = 'exec nix-store --restore "$1" < "$2"';
@@ -102,7 +89,7 @@ describe.skipIf(missing)(named('a legacy stack of i386', missing), () => {
       named('the image and the files of every emitter run for an ordinary user', skipped),
       async () => {
         const root = at(`root-${name}`);
-        const config = await unpackImage(PLATFORMS[arch] as string, root);
+        const config = await unpackImage(at('dist/oci'), PLATFORMS[arch] as string, root);
         const single = at(`single-${name}`);
         // What a host's record and the trailing data make is a program of that host.
         const record = Object.keys(PLATFORMS).indexOf(arch);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomFillSync } from 'node:crypto';
-import { copyFileSync, linkSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, linkSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 
@@ -50,6 +50,7 @@ export function vendorImage(folder: string, options: VendorOptions): VendorImage
     mkdirSync(each, { recursive: true });
   }
   copyFileSync(busybox, `${root}/bin/busybox`);
+  chmodSync(`${root}/bin/busybox`, 0o755);
   for (const applet of APPLETS) linkSync(`${root}/bin/busybox`, `${root}/bin/${applet}`);
   writeFileSync(`${root}/app/start`, START, { mode: 0o755 });
   writeFileSync(`${root}/etc/passwd`, 'root:x:0:0::/:/bin/sh\napp:x:1000:1000::/:/bin/sh\n');
