@@ -56,10 +56,12 @@ struct abi {
   {.audit = 0x400000f3, .execve = 221, .execveat = 281, .size = 32 * 4, .word = 4,            \
    .args = {10 * 4, 11 * 4, 12 * 4, 13 * 4, 14 * 4, 15 * 4}, .first_again = NO_REGISTER,      \
    .stack = 2 * 4, .result = 10 * 4, .number = 17 * 4, .first_hidden = true}
-/* Its ABI protects 288 bytes below the stack pointer, the kernel's signal frames leave 512. */
+/* Its ABI protects 288 bytes below the stack pointer, the kernel's signal frames leave 512. At a stop by
+ * seccomp the first argument is in orig_gpr3 only: kernels before the generic entry put -ENOSYS into
+ * gpr3 there. */
 #define ABI_PPC64LE                                                                           \
   {.audit = 0xc0000015, .execve = 11, .execveat = 362, .size = 48 * 8, .word = 8,             \
-   .red_zone = 512, .args = {3 * 8, 4 * 8, 5 * 8, 6 * 8, 7 * 8, 8 * 8}, .first_again = 34 * 8, \
+   .red_zone = 512, .args = {34 * 8, 4 * 8, 5 * 8, 6 * 8, 7 * 8, 8 * 8}, .first_again = 3 * 8, \
    .stack = 1 * 8, .result = 3 * 8, .number = 0}
 /* Register 2 holds the system call's number at a stop; the argument lies behind the others. */
 #define ABI_S390X                                                                             \

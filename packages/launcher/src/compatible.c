@@ -16,7 +16,7 @@
 #include "memory.h"
 #include "message.h"
 
-enum { CPUS_MAX = 8, REFUSED = 1, UNKNOWN = 2 };
+enum { CPUS_MAX = 8, REFUSED = 1, UNKNOWN = 2, CLOSE_ON_EXEC = 1, EXECUTABLE = 0x10 };
 
 /* Its end gives no SIGCHLD (exit signal 0). */
 static bool try(int program) {
@@ -25,6 +25,9 @@ static bool try(int program) {
   long child = syscall(SYS_clone, 0, 0, 0, 0, 0);
   if (child < 0) return true;
   if (child == 0) {
+    /* The stop is a signal: where the supervisor is asked, all are blocked. */
+    static const unsigned long none[2];
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, none, NULL, 8);
     if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0) _exit(UNKNOWN);
     execve(path, argv, environment);
     _exit(errno == ENOEXEC ? REFUSED : UNKNOWN);
@@ -37,25 +40,6 @@ static bool try(int program) {
     while (waitpid((pid_t)child, &end, __WALL) < 0 && errno == EINTR) {}
   }
   return !(WIFEXITED(status) && WEXITSTATUS(status) == REFUSED);
-}
-
-bool kernel_runs(int program, struct cpu cpu) {
-  static struct cpu tried[CPUS_MAX];
-  static bool answers[CPUS_MAX];
-  static unsigned count;
-  for (unsigned i = 0; i < count; i++) {
-    if (tried[i].machine == cpu.machine && tried[i].class == cpu.class && tried[i].data == cpu.data) {
-      return answers[i];
-    }
-  }
-  bool answer = try(program);
-  if (count < CPUS_MAX) {
-    tried[count] = cpu;
-    answers[count++] = answer;
-  }
-  const char *name = cpu_name(cpu);
-  debug("this kernel runs ", name ? name : "these", answer ? " programs" : " programs: no", NULL);
-  return answer;
 }
 
 /* The smallest program that a kernel takes. Compatible CPUs have the host's byte order. */
@@ -94,16 +78,31 @@ static int make_program(struct cpu cpu) {
   bytes.ident[EI_CLASS] = cpu.class;
   bytes.ident[EI_DATA] = cpu.data;
   bytes.ident[EI_VERSION] = EV_CURRENT;
-  int program = (int)syscall(SYS_memfd_create, "uport", 1 /* MFD_CLOEXEC */);
+  int program = (int)syscall(SYS_memfd_create, "uport", CLOSE_ON_EXEC | EXECUTABLE);
+  /* Before Linux 6.3 all are executable. */
+  if (program < 0) program = (int)syscall(SYS_memfd_create, "uport", CLOSE_ON_EXEC);
   if (program >= 0 && write(program, &bytes, size) == (ssize_t)size) return program;
   if (program >= 0) close(program);
   return -1;
 }
 
 bool kernel_runs_cpu(struct cpu cpu) {
+  static struct cpu tried[CPUS_MAX];
+  static bool answers[CPUS_MAX];
+  static unsigned count;
+  for (unsigned i = 0; i < count; i++) {
+    if (tried[i].machine == cpu.machine && tried[i].class == cpu.class && tried[i].data == cpu.data) {
+      return answers[i];
+    }
+  }
   int program = make_program(cpu);
-  if (program < 0) return true;
-  bool answer = kernel_runs(program, cpu);
-  close(program);
+  bool answer = program < 0 || try(program);
+  if (program >= 0) close(program);
+  if (count < CPUS_MAX) {
+    tried[count] = cpu;
+    answers[count++] = answer;
+  }
+  const char *name = cpu_name(cpu);
+  debug("this kernel runs ", name ? name : "these", answer ? " programs" : " programs: no", NULL);
   return answer;
 }

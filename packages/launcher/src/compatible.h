@@ -6,11 +6,7 @@
 
 #include "cpu.h"
 
-/* Tries once for each CPU with the program that this descriptor (of any kind) is of. Not one
- * instruction of it is executed. */
-bool kernel_runs(int program, struct cpu cpu);
-
-/* The same, where no program is at hand. */
+/* Tries once for each CPU, with a program made for it. Not one instruction of it is executed. */
 bool kernel_runs_cpu(struct cpu cpu);
 
 #endif

@@ -58,6 +58,16 @@ uint32_t exec_pass(void) {
   return pass | 1;
 }
 
+const char supervised_question[] = "/proc/self/uport-is-supervised";
+
+bool is_supervised(void) {
+  static char name[sizeof supervised_question];
+  memcpy(name, supervised_question, sizeof name);
+  char *const none[] = {NULL};
+  syscall(SYS_execve, name, none, none, 0, 0, 0);
+  return *(volatile char *)name == '\0';
+}
+
 int exec_unsupervised(const char *file, char *const *argv, char *const *environment) {
   return (int)syscall(SYS_execve, file, argv, environment, 0, 0, (unsigned long)exec_pass());
 }
@@ -65,14 +75,9 @@ int exec_unsupervised(const char *file, char *const *argv, char *const *environm
 /* The parts of this filter make no secrets worth slowing the app down for (SPEC_ALLOW, Linux 4.17).
  * What the supervisor is working on no signal interrupts (WAIT_KILLABLE, Linux 5.19). */
 static int install(const struct program *program, int *listener) {
-  const unsigned long flags[] = {SPEC_ALLOW | (listener ? NEW_LISTENER | WAIT_KILLABLE : 0),
-                                 SPEC_ALLOW | (listener ? NEW_LISTENER : 0),
-                                 listener ? NEW_LISTENER : 0};
-  long result = -1;
-  for (unsigned i = 0; i < sizeof flags / sizeof *flags; i++) {
-    result = syscall(SYS_seccomp, SET_MODE_FILTER, flags[i], program);
-    if (result >= 0 || errno != EINVAL) break;
-  }
+  unsigned long flags = SPEC_ALLOW | (listener ? NEW_LISTENER | WAIT_KILLABLE : 0);
+  long result = syscall(SYS_seccomp, SET_MODE_FILTER, flags, program);
+  if (result < 0 && errno == EINVAL && !listener) result = syscall(SYS_seccomp, SET_MODE_FILTER, 0, program);
   if (result < 0) return errno;
   if (listener) *listener = (int)result;
   return 0;

@@ -204,8 +204,9 @@ static bool change_call(pid_t thread, int memory, const char *path, struct rewri
   if (size > sizeof rewrite->overwritten || stack < abi->red_zone + size + 64) return false;
   rewrite->scratch = (stack - abi->red_zone - size) & ~(uint64_t)15;
   rewrite->scratch_size = size;
-  if (read_memory(memory, rewrite->scratch, rewrite->overwritten, size) != size ||
-      !write_memory(memory, rewrite->scratch, path, size)) {
+  if (read_memory(memory, rewrite->scratch, rewrite->overwritten, size) != size) return false;
+  if (!write_memory(memory, rewrite->scratch, path, size)) {
+    write_memory(memory, rewrite->scratch, rewrite->overwritten, size);
     return false;
   }
   set_argument(&after, PASS_ARGUMENT, exec_pass());
@@ -271,7 +272,7 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   if (!file) return NULL;
   if (is_compatible_cpu(target.elf.cpu) &&
       !names_own_loader(rewriter->manifest, view->file, target.elf.cpu.class) &&
-      kernel_runs(view->file, target.elf.cpu)) {
+      kernel_runs_cpu(target.elf.cpu)) {
     return NULL;
   }
   /* The kernel has answers of its own to these, ETXTBSY and ENOENT. */
@@ -327,7 +328,10 @@ bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_cal
   int memory = open_memory(thread);
   if (memory < 0) return false;
   bool done = false;
-  if (read_string(memory, call->args[call->is_execveat ? 1 : 0], path, sizeof path)) {
+  uint64_t path_at = call->args[call->is_execveat ? 1 : 0];
+  if (read_string(memory, path_at, path, sizeof path)) {
+    /* An answer to is_supervised. */
+    if (strcmp(path, supervised_question) == 0) write_memory(memory, path_at, "", 1);
     const char *given = call->is_execveat ? name_for_script(call, path) : path;
     if (given && *given != '\0') {
       start_view(&view, thread);
@@ -357,6 +361,14 @@ bool apply_rewrite(pid_t thread, struct rewrite *rewrite) {
   bool done = memory >= 0 && change_call(thread, memory, rewrite->front[0], rewrite);
   if (memory >= 0) close(memory);
   return done;
+}
+
+bool leave_to_kernel(pid_t thread, struct rewrite *rewrite) {
+  struct registers after = rewrite->before;
+  rewrite->scratch_size = 0;
+  rewrite->front_count = 0;
+  set_argument(&after, PASS_ARGUMENT, exec_pass());
+  return write_registers(thread, &after);
 }
 
 void undo_rewrite(pid_t thread, const struct rewrite *rewrite) {

@@ -64,6 +64,10 @@ bool read_exec(pid_t thread, struct registers *registers, struct exec_call *call
 /* At a stop before the call for which `rewrite` was made and whose registers it holds. */
 bool apply_rewrite(pid_t thread, struct rewrite *rewrite);
 
+/* Instead, where that cannot be done: the call passes the filter as it is. `rewrite` has no arguments
+ * in front from then on. */
+bool leave_to_kernel(pid_t thread, struct rewrite *rewrite);
+
 /* At the stop after a rewritten call has failed. */
 void undo_rewrite(pid_t thread, const struct rewrite *rewrite);
 

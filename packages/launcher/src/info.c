@@ -1,6 +1,7 @@
 /* What a universal file tells about itself: lines of a word and what belongs to it. */
 #include "info.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "memory.h"
@@ -53,6 +54,12 @@ static void print_start(const struct index *index, const char *folder, const cha
   }
 }
 
+/* .uport/NOTICE, or .uport-N/NOTICE where the app has a .uport of its own. */
+static bool is_notice(const char *path) {
+  const char *slash = strchr(path, '/');
+  return slash && strncmp(path, ".uport", 6) == 0 && strcmp(slash, "/NOTICE") == 0;
+}
+
 void print_info(const struct payload *payload, const char *folder, const char *argv0) {
   static struct index index;
   read_index(payload, &index);
@@ -70,12 +77,15 @@ void print_info(const struct payload *payload, const char *folder, const char *a
   }
   for (unsigned i = 0; i < index.host_count; i++) print_host(&index, &index.hosts[i]);
   uint64_t files = 0, links = 0, dirs = 0;
+  const char *notice = NULL;
   for (struct node node; next_node(&index, &node);) {
+    if (is_notice(node.path)) notice = node.path;
     if (node.type == NODE_FILE) files++;
     else if (node.type == NODE_DIR) dirs++;
     else links++;
   }
   say("tree: ", decimal(index.tree->raw), " bytes in ", decimal(files), " files, ", decimal(dirs),
       " folders, ", decimal(links), " links", NULL);
+  if (notice) say("notice: ", notice, " in the tree", NULL);
   print_start(&index, folder, argv0);
 }

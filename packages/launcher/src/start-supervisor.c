@@ -4,20 +4,28 @@
  * there for.
  *
  * It shares the launcher's memory until the launcher becomes the app, and has it alone from then on:
- * nothing is copied. The kernel wakes it at that moment, or when the launcher ends (`gate`). Until then
- * it does nothing but wait, so that it writes no `errno` of the launcher's. */
+ * nothing is copied. The kernel wakes it at that moment, or when the launcher ends: by `gate`, or when
+ * it traces, by a stop. Until then it waits, so that it writes no `errno` of the launcher's; tracing, it
+ * passes signals on too.
+ *
+ * Descriptors are its own from birth: locks (fcntl) belong to a table of descriptors, and an exec leaves
+ * a shared one behind with all its locks. The listener comes to it over a socket. */
 #include "start-supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "capabilities.h"
+#include "cpu.h"
 #include "descriptors.h"
 #include "exec-filter.h"
 #include "kernel-version.h"
@@ -31,20 +39,21 @@ enum {
   FUTEX_WAIT = 0,
   FUTEX_WAKE = 1,
   CAP_SYS_PTRACE = 19,
-  /* Linux that tells a listener when there is nobody left. */
+  /* Linux that lets no signal interrupt what a listener is working on. */
   LISTEN_MAJOR = 5,
-  LISTEN_MINOR = 9,
+  LISTEN_MINOR = 19,
 };
 
 /* What `gate` says. */
-enum { ALONE, SHARED, TRACE, LET_GO };
+enum { ALONE, SHARED, TRACE };
 
 static struct {
   int gate;
-  int traced;   /* errno + 1 of the order that `gate` was */
-  int listener; /* -1: it traces; -2: it is not needed */
+  int done;   /* errno + 1 of what the supervisor was told to do */
+  int let_go;
+  int line;   /* the supervisor's end, or -1 */
   pid_t app;
-  int error;    /* no process could be made */
+  int error;  /* no process could be made */
 } shared;
 
 static char stack[STACK_SIZE] __attribute__((aligned(16)));
@@ -61,50 +70,114 @@ static void set_word(int *word, int value) {
   syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static void set_signals(const unsigned long *wanted, unsigned long *before) {
-  syscall(SYS_rt_sigprocmask, SIG_SETMASK, wanted, before, 8);
+static void set_signals(int how, const unsigned long *wanted, unsigned long *before) {
+  syscall(SYS_rt_sigprocmask, how, wanted, before, 8);
 }
 
 /* Closes what is the app's. */
 static void keep_own_descriptors(void) {
-  enum { KEPT_MAX = 1024 };
-  int kept[EMULATORS_MAX + 3];
+  int kept[EMULATORS_MAX + 3] = {-1};
   unsigned count = 0;
-  if (is_kept_by_supervisor(STDERR_FILENO)) kept[count++] = STDERR_FILENO;
-  for (int one = STDERR_FILENO + 1; one < KEPT_MAX && count < EMULATORS_MAX + 2; one++) {
-    if (one == shared.listener || is_kept_by_supervisor(one)) kept[count++] = one;
+  for (unsigned i = 0; i < EMULATORS_MAX + 2; i++) {
+    int one = i < EMULATORS_MAX ? descriptor_of_supervisor(i) : i == EMULATORS_MAX ? shared.line : -1;
+    if (i == EMULATORS_MAX + 1 && debug_wanted) one = STDERR_FILENO;
+    if (one < 0) continue;
+    unsigned place = count++;
+    for (; place > 0 && kept[place - 1] > one; place--) kept[place] = kept[place - 1];
+    kept[place] = one;
   }
   kept[count] = -1;
   close_all(0, kept);
+}
+
+/* The one byte that carries a descriptor. */
+struct carrier {
+  char byte;
+  struct iovec part;
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  struct msghdr message;
+};
+
+static void prepare_carrier(struct carrier *carrier) {
+  memset(carrier, 0, sizeof *carrier);
+  carrier->part = (struct iovec){&carrier->byte, 1};
+  carrier->message.msg_iov = &carrier->part;
+  carrier->message.msg_iovlen = 1;
+  carrier->message.msg_control = &carrier->control;
+  carrier->message.msg_controllen = sizeof carrier->control;
+}
+
+static bool send_descriptor(int line, int descriptor) {
+  struct carrier carrier;
+  prepare_carrier(&carrier);
+  struct cmsghdr *header = CMSG_FIRSTHDR(&carrier.message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptor);
+  memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  ssize_t sent;
+  while ((sent = sendmsg(line, &carrier.message, 0)) < 0 && errno == EINTR) {}
+  return sent == 1;
+}
+
+/* -1 where nothing was sent. */
+static int receive_descriptor(int line) {
+  struct carrier carrier;
+  prepare_carrier(&carrier);
+  int descriptor = -1;
+  if (recvmsg(line, &carrier.message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == 1) {
+    struct cmsghdr *header = CMSG_FIRSTHDR(&carrier.message);
+    if (header && header->cmsg_type == SCM_RIGHTS) memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+  }
+  close(line);
+  return descriptor;
 }
 
 static int live(void *unused) {
   (void)unused;
   syscall(SYS_setsid);
   wait_while(&shared.gate, SHARED);
-  if (shared.gate == TRACE) {
-    set_word(&shared.traced, trace(shared.app) + 1);
-    wait_while(&shared.gate, TRACE);
-  }
-  if (shared.gate == LET_GO) {
-    let_go(shared.app);
-    set_word(&shared.traced, 1);
+  bool traces = shared.gate == TRACE;
+  if (traces) {
+    int error = trace(shared.app);
+    set_word(&shared.done, error + 1);
+    if (error != 0) _exit(0);
+    if (!follow_start(shared.app, &shared.let_go)) {
+      set_word(&shared.done, 1);
+      _exit(0);
+    }
+  } else if (shared.line < 0) {
     _exit(0);
   }
-  if (shared.listener == -2) _exit(0);
-  unshare(CLONE_FILES);
   keep_own_descriptors();
+  int listener = traces ? -1 : receive_descriptor(shared.line);
+  if (!traces && listener < 0) _exit(0);
   prctl(PR_SET_NAME, "uport-children", 0, 0, 0);
   if (chdir("/") != 0) debug("ptrace: / is no working directory", NULL);
-  if (shared.listener >= 0) supervise_listening(shared.listener);
+  if (!traces) supervise_listening(listener);
   supervise_traced(shared.app);
 }
 
 /* No SIGCHLD is to reach the app (exit signal 0). */
 static int make_grandchild(void *unused) {
   (void)unused;
-  if (clone(live, stack + sizeof stack, CLONE_VM | CLONE_FILES, NULL) < 0) shared.error = errno;
+  if (clone(live, stack + sizeof stack, CLONE_VM, NULL) < 0) shared.error = errno;
   _exit(0);
+}
+
+/* Whether somebody traces this process already. */
+static bool is_traced(void) {
+  static const char name[] = "\nTracerPid:\t";
+  char text[1024];
+  int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  ssize_t size = file < 0 ? -1 : read(file, text, sizeof text - 1);
+  if (file >= 0) close(file);
+  text[size > 0 ? size : 0] = '\0';
+  const char *at = strstr(text, name);
+  return at && at[sizeof name - 1] != '0';
 }
 
 /* Whether it may attach to everything that the app may start, at any time. */
@@ -118,33 +191,67 @@ static bool may_attach_always(void) {
   return known && scope < '3';
 }
 
-static int order(int what) {
-  shared.traced = 0;
-  set_word(&shared.gate, what);
-  wait_while(&shared.traced, 0);
-  return shared.traced - 1;
+static bool may_listen(const struct manifest *manifest) {
+  /* A 32-bit Arm kernel does not make a call again that a listener has answered. */
+  if (strcmp(host_name, "arm") == 0) return false;
+  /* It keeps the guest's variables from programs of the host at the stop after their exec. */
+  return !has_guest_settings(&manifest->surroundings) &&
+         kernel_is_at_least(LISTEN_MAJOR, LISTEN_MINOR) && may_attach_always();
+}
+
+static int wait_until_done(void) {
+  wait_while(&shared.done, 0);
+  return shared.done - 1;
+}
+
+/* The signal comes at once, whatever this process had blocked. */
+static void ask_to_let_go(void) {
+  static const unsigned long urgent[2] = {1UL << (SIGURG - 1)};
+  unsigned long before[2];
+  shared.done = 0;
+  __atomic_store_n(&shared.let_go, 1, __ATOMIC_RELEASE);
+  set_signals(SIG_UNBLOCK, urgent, before);
+  kill(shared.app, SIGURG);
+  wait_until_done();
+  set_signals(SIG_SETMASK, before, NULL);
 }
 
 static const char *trace_this(void) {
   /* Where only a descendant may be traced (Yama). */
   prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-  shared.listener = -1;
-  int error = order(TRACE);
+  set_word(&shared.gate, TRACE);
+  int error = wait_until_done();
   /* What the app starts is followed from birth; nobody else is let in. */
   prctl(PR_SET_PTRACER, 0, 0, 0, 0);
-  if (error != 0) {
-    shared.listener = -2;
-    return error == EPERM ? "this process is traced already, or tracing is forbidden (EPERM)"
-                          : concatenate("ptrace: ", error_name(error), "");
-  }
+  if (error == EPERM) return "this process is traced already, or tracing is forbidden (EPERM)";
+  if (error != 0) return concatenate("ptrace: ", error_name(error), "");
   error = install_exec_filter(NULL);
   if (error == 0) return NULL;
-  order(LET_GO);
+  ask_to_let_go();
   return concatenate("seccomp: ", error_name(error), "");
+}
+
+/* Whether the supervisor listens from now on. */
+static bool listen_at(int line) {
+  int listener;
+  int error = install_exec_filter(&listener);
+  if (error != 0) {
+    debug("ptrace: no listener: ", error_name(error), NULL);
+    return false;
+  }
+  if (!send_descriptor(line, listener)) {
+    die(STATUS_OWN_FAULT, "the supervisor cannot be told (", error_name(errno),
+        "), start with UPORT_EXEC=none", NULL);
+  }
+  close(listener);
+  debug("ptrace: the supervisor is asked before each exec", NULL);
+  return true;
 }
 
 const char *start_supervisor(const struct manifest *manifest) {
   if (access("/proc/self/mem", R_OK) != 0) return "there is no /proc";
+  if (is_traced()) return "this process is traced already";
+  if (is_supervised()) return "a supervisor serves this process already";
   /* What is wrong with the guest's variables is told now: the supervisor's voice nobody hears. */
   const struct surroundings *surroundings = &manifest->surroundings;
   const struct elf guest = {.cpu = surroundings->cpu, .flags = surroundings->flags_value};
@@ -152,34 +259,29 @@ const char *start_supervisor(const struct manifest *manifest) {
   find_guest_environment(surroundings, manifest->folder, &guest, &environment);
   prepare_supervision(manifest);
 
+  int line[2] = {-1, -1};
+  bool listens = may_listen(manifest) && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, line) == 0;
   static const unsigned long all[2] = {~0UL, ~0UL};
   unsigned long before[2];
   shared.gate = SHARED;
-  shared.listener = -2;
+  shared.done = 0;
+  shared.line = line[1];
   shared.error = 0;
   shared.app = getpid();
   syscall(SYS_set_tid_address, &shared.gate);
-  set_signals(all, before);
-  int between = clone(make_grandchild, between_stack + sizeof between_stack, CLONE_VM | CLONE_FILES, NULL);
+  set_signals(SIG_SETMASK, all, before);
+  int between = clone(make_grandchild, between_stack + sizeof between_stack, CLONE_VM, NULL);
   int error = between < 0 ? errno : 0;
-  set_signals(before, NULL);
-  /* It keeps the guest's variables from programs of the host at the stop after their exec. */
-  bool listens = !has_guest_settings(surroundings) && kernel_is_at_least(LISTEN_MAJOR, LISTEN_MINOR) &&
-                 may_attach_always();
+  set_signals(SIG_SETMASK, before, NULL);
   if (error == 0) {
     while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR) {}
     error = shared.error;
   }
-  if (error != 0) return concatenate("no process can be made: ", error_name(error), "");
-  if (listens) {
-    int listener;
-    error = install_exec_filter(&listener);
-    if (error == 0) {
-      shared.listener = listener;
-      debug("ptrace: the supervisor is asked before each exec", NULL);
-      return NULL;
-    }
-    debug("ptrace: no listener: ", error_name(error), NULL);
+  bool serves = error == 0 && listens && listen_at(line[0]);
+  if (line[0] >= 0) {
+    close(line[0]);
+    close(line[1]);
   }
-  return trace_this();
+  if (error != 0) return concatenate("no process can be made: ", error_name(error), "");
+  return serves ? NULL : trace_this();
 }

@@ -38,7 +38,7 @@
 /* From Linux's ptrace.h and seccomp.h, where the C library has other names or none. */
 enum {
   TRACE_OPTIONS = PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK |
-                  PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACESYSGOOD,
+                  PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
   LISTEN_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
   SYSCALL_STOP = SIGTRAP | 0x80,
   RESTART = 513, /* ERESTARTNOINTR: with a stop pending, the call is made again */
@@ -125,8 +125,6 @@ static bool plan_at_stop(pid_t thread, bool is_execveat, struct rewrite *rewrite
 static void before_exec(pid_t thread) {
   unsigned long which = 0;
   struct tracee *tracee = add_tracee(thread);
-  /* The launcher's own exec needs no stop. */
-  ptrace(PTRACE_SETOPTIONS, thread, 0, TRACE_OPTIONS | PTRACE_O_TRACEEXEC);
   struct rewrite *rewrite = tracee ? take_rewrite() : NULL;
   if (rewrite && ptrace(PTRACE_GETEVENTMSG, thread, 0, &which) == 0 &&
       plan_at_stop(thread, which == EXECVEAT_STOP, rewrite)) {
@@ -252,22 +250,35 @@ static void ask_for_short_slices(void) {
 
 void prepare_supervision(const struct manifest *manifest) { prepare_rewriter(&rewriter, manifest); }
 
-bool is_kept_by_supervisor(int descriptor) {
-  if (descriptor == STDERR_FILENO && debug_wanted) return true;
-  for (unsigned i = 0; i < rewriter.manifest->emulator_count; i++) {
-    if (rewriter.files[i].descriptor == descriptor) return true;
-  }
-  return false;
+int descriptor_of_supervisor(unsigned number) {
+  return number < rewriter.manifest->emulator_count ? rewriter.files[number].descriptor : -1;
 }
 
 int trace(pid_t app) { return ptrace(PTRACE_SEIZE, app, 0, TRACE_OPTIONS) == 0 ? 0 : errno; }
 
-void let_go(pid_t app) {
-  int status;
-  if (ptrace(PTRACE_INTERRUPT, app, 0, 0) != 0 || waitpid(app, &status, __WALL) != app) return;
-  if (!WIFSTOPPED(status)) return;
-  bool is_signal = status >> 16 == 0 && WSTOPSIG(status) != SYSCALL_STOP;
-  ptrace(PTRACE_DETACH, app, 0, is_signal ? WSTOPSIG(status) : 0);
+bool follow_start(pid_t app, const int *let_go) {
+  for (;;) {
+    int status;
+    pid_t thread = waitpid(-1, &status, __WALL);
+    if (thread < 0 && errno == EINTR) continue;
+    if (thread < 0) return false;
+    if (!WIFSTOPPED(status)) {
+      if (thread == app) return false;
+      continue;
+    }
+    int event = status >> 16, signal = WSTOPSIG(status);
+    bool is_signal = event == 0 && signal != SYSCALL_STOP;
+    if (thread == app && is_signal && signal == SIGURG && __atomic_load_n(let_go, __ATOMIC_ACQUIRE)) {
+      ptrace(PTRACE_DETACH, app, 0, 0);
+      return false;
+    }
+    if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
+      ptrace(PTRACE_LISTEN, thread, 0, 0);
+    } else {
+      go_on(thread, is_signal ? signal : 0);
+    }
+    if (thread == app && event == PTRACE_EVENT_EXEC) return true;
+  }
 }
 
 void supervise_traced(pid_t app) {
@@ -285,8 +296,14 @@ void supervise_traced(pid_t app) {
   }
 }
 
+/* The program that it runs may still need what is held for it. */
 static void detach(pid_t thread, int signal) {
-  lose(thread);
+  struct tracee *tracee = find_tracee(thread);
+  if (tracee) {
+    drop_rewrite(tracee);
+    tracee->stage = FREE;
+    if (tracee->held < 0) remove_tracee(thread);
+  }
   ptrace(PTRACE_DETACH, thread, 0, signal);
 }
 
@@ -339,11 +356,13 @@ static void answer_one(int listener) {
   ioctl(listener, SEND, &answer);
 }
 
-/* The call is made again. */
+/* The call is made again. Where it cannot be changed the kernel answers it: asked about once more,
+ * it would be so for ever. */
 static bool change_again(pid_t thread, struct rewrite *rewrite) {
   struct exec_call call = rewrite->call;
   if (!read_exec(thread, &rewrite->before, &call)) return false;
-  return memcmp(call.args, rewrite->call.args, sizeof call.args) == 0 && apply_rewrite(thread, rewrite);
+  if (memcmp(call.args, rewrite->call.args, sizeof call.args) != 0) return false;
+  return apply_rewrite(thread, rewrite) || leave_to_kernel(thread, rewrite);
 }
 
 /* The kernel has made the new image. */
@@ -356,13 +375,14 @@ static void after_listened_exec(pid_t process) {
   if (rewrite) {
     held = rewrite->held;
     rewrite->held = -1;
-    if (!finish_rewrite(process, rewrite)) {
+    if (rewrite->front_count > 0 && !finish_rewrite(process, rewrite)) {
       debug("ptrace: process ", decimal((uint64_t)process), ": its arguments could not be made", NULL);
       kill(process, SIGKILL);
     }
   }
   lose((pid_t)former);
-  detach(process, 0);
+  lose(process);
+  ptrace(PTRACE_DETACH, process, 0, 0);
   struct tracee *holder = held >= 0 ? add_tracee(process) : NULL;
   if (holder) {
     holder->held = held;

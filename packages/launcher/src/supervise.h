@@ -16,13 +16,16 @@
 /* Before the supervisor has memory of its own. */
 void prepare_supervision(const struct manifest *manifest);
 
-/* Whether a descriptor has to stay open for it. */
-bool is_kept_by_supervisor(int descriptor);
+/* What has to stay open for emulator `number`, or -1. */
+int descriptor_of_supervisor(unsigned number);
 
 /* Begins to trace a process; 0 or an errno. */
 int trace(pid_t app);
-/* And ends it. */
-void let_go(pid_t app);
+
+/* Serves what comes to it, signals above all, until its exec: true. False when it has ended, or was let
+ * go: it asks for that with SIGURG, which does nothing else, once `*let_go` is not 0. Uses no memory but
+ * the stack. */
+bool follow_start(pid_t app, const int *let_go);
 
 /* The rest of the supervisor's life. */
 __attribute__((noreturn)) void supervise_traced(pid_t app);

@@ -1,10 +1,11 @@
 // The supervisor: what the app must not notice of it, and that nothing is left behind.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chownSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { chownSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { COMPILER, COMPILER_HINT, compile } from './testing/kernel.ts';
 import { type Bench, CPUS, elfHeader, makeBench, run, THIS_HOST, works } from './testing/launch.ts';
+import { field, processes, SUPERVISOR_MODES, supervisorOf } from './testing/supervisor.ts';
 
 if (!COMPILER) console.warn(`supervise.test.ts: ${COMPILER_HINT}`);
 const NEW_PIDS = [
@@ -12,15 +13,7 @@ const NEW_PIDS = [
   ['-Urpf', '--mount-proc', '--kill-child'],
 ].find((options) => works('unshare', [...options, 'true']));
 
-/** The supervisor listens where it may attach to everything, and traces elsewhere: see supervise.h. */
-const LIMITED = ['setpriv', '--bounding-set', '-sys_ptrace', '--inh-caps', '-sys_ptrace'];
-const IS_ROOT = process.getuid?.() === 0 && works('setpriv', [...LIMITED.slice(1), 'true']);
-const MODES = [
-  { mode: 'listening', listens: true, prefix: [], possible: IS_ROOT },
-  { mode: 'tracing', listens: false, prefix: IS_ROOT ? LIMITED : [], possible: true },
-].map((one) => ({ ...one, name: one.possible ? one.mode : `${one.mode} [needs root]` }));
-
-describe.each(MODES)('under the supervisor, $name', ({ listens, prefix, possible }) => {
+describe.each(SUPERVISOR_MODES)('under the supervisor, $name', ({ listens, prefix, possible }) => {
   describe.skipIf(!THIS_HOST || !COMPILER || !possible)('', () => {
     let bench: Bench;
     let launch: string;
@@ -98,10 +91,6 @@ describe.each(MODES)('under the supervisor, $name', ({ listens, prefix, possible
       return { child, ended, output: () => output, pid: child.pid ?? 0 };
     }
 
-    const field = (pid: number | string, name: string) =>
-      new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(
-        readFileSync(`/proc/${pid}/status`, 'latin1'),
-      )?.[1];
     const exists = (pid: number) => {
       try {
         return field(pid, 'State')?.startsWith('Z') === false;
@@ -112,28 +101,9 @@ describe.each(MODES)('under the supervisor, $name', ({ listens, prefix, possible
     async function gone(...pids: number[]) {
       while (pids.some(exists)) await sleep(10);
     }
-    const processes = (is: (pid: string) => boolean) =>
-      readdirSync('/proc')
-        .filter((name) => /^\d+$/.test(name))
-        .filter((name) => {
-          try {
-            return is(name);
-          } catch {
-            return false;
-          }
-        })
-        .map(Number);
     /** Every process that this tracer traces. */
     const traced = (tracer: number) => processes((pid) => field(pid, 'TracerPid') === `${tracer}`);
-    const supervisors = () =>
-      processes(
-        (pid) =>
-          field(pid, 'Name') === 'uport-children' && readlinkSync(`/proc/${pid}/exe`) === launch,
-      );
-    async function supervisor() {
-      while (supervisors().length !== 1) await sleep(10);
-      return supervisors()[0] ?? 0;
-    }
+    const supervisor = () => supervisorOf(launch);
 
     test('guests, scripts of guests and programs of the host start each other', () => {
       bench.program('script', '#!./guest with a space\n');

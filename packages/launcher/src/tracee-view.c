@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@ struct how {
   uint64_t mode;
   uint64_t resolve;
 };
-enum { OPENAT2 = 437, IN_ROOT = 0x10, NGROUPS_LIMIT = 4096 };
+enum { OPENAT2 = 437, IN_ROOT = 0x10, NGROUPS_LIMIT = 65536 };
 
 static const char *descriptor_path(int descriptor) {
   return concatenate("/proc/self/fd/", decimal((uint64_t)descriptor), "");
@@ -83,8 +84,17 @@ static struct file_user *user_of(const struct tracee_view *view) {
   return &user;
 }
 
+/* This process's own. */
+static int own_group_count = -1;
+static gid_t own_groups[NGROUPS_LIMIT];
+static bool was_dumpable;
+
 static void become_user(const struct file_user *user) {
   if (!user) return;
+  if (own_group_count < 0) {
+    own_group_count = getgroups(NGROUPS_LIMIT, own_groups);
+    was_dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
+  }
   setgroups(user->group_count, user->groups);
   setfsgid(user->gid);
   setfsuid(user->uid);
@@ -95,7 +105,9 @@ static void become_self(const struct file_user *user) {
   int error = errno;
   setfsuid(geteuid());
   setfsgid(getegid());
-  setgroups(0, NULL);
+  if (own_group_count >= 0) setgroups((size_t)own_group_count, own_groups);
+  /* The kernel has taken that away; without it nobody opens this process's descriptors. */
+  if (was_dumpable) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   errno = error;
 }
 

@@ -34,14 +34,32 @@ export const SIMULATED_HOSTS: readonly SimulatedHost[] = Object.freeze([
   host('ppc64le', ppc64le),
 ]);
 
+/** Kernels that differ from those in how they show system calls to a tracer: for the exec ladder alone. */
+export const OLDER_KERNELS: readonly SimulatedHost[] = Object.freeze([
+  {
+    // Before the generic system call entry a stop by seccomp shows the first argument elsewhere.
+    ...host('ppc64le', ppc64le),
+    name: 'ppc64le-linux-6.1',
+    machine: {
+      ...(ppc64le as KernelMachine),
+      kernel: {
+        suites: ['bookworm'],
+        architecture: 'ppc64el',
+        name: /^linux-image-6\.1\.[0-9.]+-[0-9]+-powerpc64le$/,
+        path: /^boot\/vmlinux-[^/]+$/,
+      },
+    },
+  },
+]);
+
 function host(arch: string, machine: KernelMachine | undefined): SimulatedHost {
   if (machine === undefined) throw new Error(`no machine of ${arch} is known`);
   return { name: arch, arch, machine };
 }
 
-/** @throws Error when there is no such row in the table */
+/** @throws Error when there is no such row in the tables */
 export function simulatedHost(name: string): SimulatedHost {
-  const found = SIMULATED_HOSTS.find((host) => host.name === name);
+  const found = [...SIMULATED_HOSTS, ...OLDER_KERNELS].find((host) => host.name === name);
   if (!found) throw new Error(`no simulated host is called ${name}`);
   return found;
 }

@@ -1,5 +1,5 @@
 export type { HostFile, HostFiles } from './file-tree.ts';
-export { SIMULATED_HOSTS, type SimulatedHost, simulatedHost } from './hosts.ts';
+export { OLDER_KERNELS, SIMULATED_HOSTS, type SimulatedHost, simulatedHost } from './hosts.ts';
 export { testStore } from './kernel-image.ts';
 export type { CommandResult, HostReport } from './reports.ts';
 export {

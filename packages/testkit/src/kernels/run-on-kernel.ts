@@ -59,7 +59,7 @@ export function missingHost(name: string): string | undefined {
  * Starts a host with these files, runs the commands one after another and stops it. One start
  * carries any number of commands; a command that outlives its time is killed and the next one runs.
  *
- * @param name a name of `SIMULATED_HOSTS`
+ * @param name a name of `SIMULATED_HOSTS` or `OLDER_KERNELS`
  * @throws Error when the host can't be had or doesn't answer
  */
 export async function runOnKernel(

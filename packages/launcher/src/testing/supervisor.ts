@@ -1,0 +1,45 @@
+// What the tests of the supervisor share: how it is made to work in each of its ways, and how it is found.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { works } from './launch.ts';
+
+const LIMITED = ['setpriv', '--bounding-set', '-sys_ptrace', '--inh-caps', '-sys_ptrace'];
+const IS_ROOT = process.getuid?.() === 0 && works('setpriv', [...LIMITED.slice(1), 'true']);
+
+/** The supervisor listens where it may attach to everything, and traces elsewhere: see supervise.h. */
+export const SUPERVISOR_MODES = [
+  { mode: 'listening', listens: true, prefix: [], possible: IS_ROOT },
+  { mode: 'tracing', listens: false, prefix: IS_ROOT ? LIMITED : [], possible: true },
+].map((one) => ({ ...one, name: one.possible ? one.mode : `${one.mode} [needs root]` }));
+
+/** A line of a process's status. */
+export function field(pid: number | string, name: string): string | undefined {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  return new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1];
+}
+
+/** Every process for which this holds; those that end meanwhile are left out. */
+export function processes(is: (pid: string) => boolean): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return is(name);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** The one supervisor of this launcher, as soon as it is there. */
+export async function supervisorOf(launch: string): Promise<number> {
+  for (;;) {
+    const found = processes(
+      (pid) =>
+        field(pid, 'Name') === 'uport-children' && readlinkSync(`/proc/${pid}/exe`) === launch,
+    );
+    if (found.length === 1) return found[0] ?? 0;
+    await sleep(10);
+  }
+}
