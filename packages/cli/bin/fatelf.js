@@ -4,8 +4,8 @@ import './node-version.js';
 
 /** @param {string} tool */
 export async function fatElfTool(tool) {
-  const { enableCompileCache } = await import('node:module');
-  enableCompileCache();
+  const { useCompileCache } = await import('./compile-cache.js');
+  useCompileCache();
   const { fatElfTool: run } = await import('../dist/fatelf-tool.js');
   await run(tool, import.meta.url);
 }

@@ -22,7 +22,7 @@ function loadedBy(...args: readonly string[]): readonly string[] {
 }
 
 test.each([
-  [['deps', process.execPath], 40],
+  [['deps', process.execPath, '--hwcaps', 'none'], 40],
   [['matrix', 'i386'], 20],
   [['inspect', process.execPath], 50],
 ] as const)('%s', (args, most) => {
@@ -34,4 +34,10 @@ test.each([
   expect(core.filter((file) => /\/(?:registry|emitters|debian|rootfs|nix)\//.test(file))).toEqual(
     [],
   );
+});
+
+test('deps loads neither oclif nor @uport/core file by file', () => {
+  const files = loadedBy('deps', process.execPath);
+  expect(files).toContain(pathToFileURL(BIN).href);
+  expect(files.filter((file) => /node_modules|\/core\/dist\//.test(file))).toEqual([]);
 });

@@ -13,11 +13,20 @@ const MAX_TABLE = 64n << 20n;
  * @throws UportError UPORT_ELF_TRUNCATED, UPORT_ELF_OUT_OF_BOUNDS
  */
 export async function readDynamicStrings(source: ByteSource, elf: Elf): Promise<string> {
+  return (await readDynamicStringBytes(source, elf)).toString('latin1');
+}
+
+/**
+ * The bytes of DT_STRTAB as the source gives them, cut at 64 MiB; none where there is no table.
+ *
+ * @throws UportError UPORT_ELF_TRUNCATED, UPORT_ELF_OUT_OF_BOUNDS
+ */
+export async function readDynamicStringBytes(source: ByteSource, elf: Elf): Promise<Buffer> {
   const table = dynamicStringsPlace(elf);
-  if (table === undefined) return '';
+  if (table === undefined) return Buffer.alloc(0);
   const length = smaller(table.length, MAX_TABLE);
   const bytes = await readRange(source, table.offset, length, 'the dynamic string table');
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 /** Where DT_STRTAB lies in the file; undefined where there is none. Not checked against its end. */

@@ -29,9 +29,5 @@ export function fieldsOf(bytes: Uint8Array, format: ElfFormat): Fields {
 
 /** Bytes as a string of one character each (Latin-1): names in ELF files are bytes, not text. */
 export function byteString(bytes: Uint8Array): string {
-  let text = '';
-  for (let start = 0; start < bytes.length; start += 4096) {
-    text += String.fromCharCode(...bytes.subarray(start, start + 4096));
-  }
-  return text;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

@@ -1,7 +1,7 @@
 // Symbol versions: Verneed, Vernaux, Verdef, Verdaux of the Linux Standard Base, "Symbol Versioning".
 import { type ByteSource, readRange } from './byte-source.ts';
 import type { AddressRange } from './dynamic.ts';
-import { readDynamicStrings } from './dynamic-strings.ts';
+import { readDynamicStringBytes } from './dynamic-strings.ts';
 import type { Elf } from './elf.ts';
 import { invalid } from './errors.ts';
 import { type ElfFormat, type Fields, fieldsOf } from './fields.ts';
@@ -48,19 +48,23 @@ const NONE: SymbolVersions = Object.freeze({ needed: [], defined: [] });
 /**
  * Reads the symbol versions that a program or library needs and has.
  *
+ * @param strings what `readDynamicStringBytes` gave, if it was read already
  * @throws UportError UPORT_ELF_TRUNCATED, UPORT_ELF_OUT_OF_BOUNDS, UPORT_ELF_INVALID
  */
-export async function readSymbolVersions(source: ByteSource, elf: Elf): Promise<SymbolVersions> {
+export async function readSymbolVersions(
+  source: ByteSource,
+  elf: Elf,
+  strings?: Buffer,
+): Promise<SymbolVersions> {
   const { dynamic, identity } = elf;
   if (!dynamic?.versionsNeeded && !dynamic?.versionsDefined) return NONE;
-  const strings = await readDynamicStrings(source, elf);
+  const names = strings ?? (await readDynamicStringBytes(source, elf));
   const name = (index: number): string => {
-    const text = strings.slice(index, index + MAX_NAME + 1);
-    const end = text.indexOf('\0');
-    if (end < 0) {
+    const length = names.subarray(index, index + MAX_NAME + 1).indexOf(0);
+    if (length < 0) {
       throw invalid('the name of a symbol version is outside the string table, or too long', 0);
     }
-    return text.slice(0, end);
+    return names.toString('latin1', index, index + length);
   };
   const open = (table: AddressRange) => openTable(source, elf, identity, table);
   return Object.freeze({

@@ -1,8 +1,6 @@
 import { Args, Flags } from '@oclif/core';
-import { type Closure, closureOfFile } from '@uport/core/closure';
-import { displayBytes, EXIT_STATUS } from '@uport/core/model';
 import { BaseCommand } from '../base-command.ts';
-import { closureFaults, closureList, closureTree, runtimeLoadLines } from '../closure-text.ts';
+import { showDeps } from '../show-deps.ts';
 
 export default class Deps extends BaseCommand {
   static override summary = 'Show the libraries that a program of any CPU loads.';
@@ -64,45 +62,11 @@ export default class Deps extends BaseCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Deps);
-    const libraryPath = (process.env.LD_LIBRARY_PATH ?? '').split(/[:;]/).filter((each) => each);
-    const closure = await closureOfFile({
-      file: args.file,
-      libraryFolders: [...(flags.lib ?? []), ...libraryPath],
-      ...(flags.sysroot !== undefined && { sysroot: flags.sysroot }),
-      ...(flags.app !== undefined && { appFolder: flags.app }),
-      ...(flags.preload && { preload: flags.preload }),
-      ...(flags.opens && { opened: flags.opens }),
-      ...(flags.hwcaps && { hwcaps: flags.hwcaps }),
-      withoutRuntimeLoads: flags.list && !this.jsonEnabled(),
+    return showDeps(args.file, flags, {
+      json: this.jsonEnabled(),
+      log: (line) => this.log(line),
+      tell: this.tell,
       signal: this.signal,
     });
-    const faults = closureFaults(closure);
-    if (flags.list) {
-      for (const line of closureList(closure)) this.log(line);
-      for (const fault of faults) this.tell(fault);
-    } else this.#report(closure, faults);
-    if (closure.missing.length > 0 || closure.missingVersions.some(({ weak }) => !weak)) {
-      process.exitCode = EXIT_STATUS.validation;
-    }
-    return { file: args.file, ...asJson(closure) };
   }
-
-  #report(closure: Closure, faults: readonly string[]): void {
-    if (closure.linker === 'none') this.log('static: it loads no libraries');
-    for (const line of closureTree(closure)) this.log(line);
-    for (const fault of faults) this.log(fault);
-    const runtime = runtimeLoadLines(closure);
-    if (runtime.length > 0) this.log('at run time, as far as can be told:');
-    for (const line of runtime) this.log(line);
-  }
-}
-
-/** File names as text; where the bytes are no UTF-8, with escapes. */
-function asJson(closure: Closure): Record<string, unknown> {
-  return JSON.parse(
-    JSON.stringify(closure, (key, value: unknown) => {
-      if (key === 'file') return undefined;
-      return typeof value === 'string' ? displayBytes(value) : value;
-    }),
-  );
 }

@@ -63,7 +63,7 @@ function absolute(folder: string): string {
 
 function realPath(file: string): string {
   try {
-    return realpathSync(Buffer.from(file), { encoding: 'buffer' }).toString('latin1');
+    return realpathSync.native(Buffer.from(file), { encoding: 'buffer' }).toString('latin1');
   } catch (error) {
     throw systemError(error, file);
   }

@@ -7,9 +7,17 @@ import { type ContentPlace, placeOf } from '../model/content.ts';
 const WINDOW = 32 << 10;
 const MAX_WINDOWS = 64;
 
+/** Memory of closed files: new memory costs more than what is read into it. */
+const spare: { readonly windows: Buffer[]; large: Buffer | undefined } = {
+  windows: [],
+  large: undefined,
+};
+const MAX_LARGE = 1 << 22;
+
 /**
- * Opens a file as a source that reads windows and keeps them, calls `use`, and closes it. System
- * calls are synchronous: they take microseconds, a turn through the thread pool takes fifty.
+ * Opens a file as a source that reads windows and keeps them, calls `use`, and closes it. What the
+ * source gave is valid until then. System calls are synchronous: they take microseconds, a turn
+ * through the thread pool takes fifty.
  */
 export async function withWindows<T>(
   place: ContentPlace,
@@ -17,23 +25,51 @@ export async function withWindows<T>(
 ): Promise<T> {
   const { file, offset, size } = placeOf(place);
   const descriptor = openSync(file, 'r');
+  const kept = new Map<number, Buffer>();
+  const large: Buffer[] = [];
   try {
-    return await use(windows(descriptor, offset, size ?? fstatSync(descriptor).size));
+    return await use(windows(descriptor, offset, size ?? fstatSync(descriptor).size, kept, large));
   } finally {
     closeSync(descriptor);
+    for (const { buffer } of kept.values()) {
+      if (spare.windows.length < MAX_WINDOWS) spare.windows.push(Buffer.from(buffer));
+    }
+    for (const { buffer } of large) {
+      const most = spare.large?.length ?? 0;
+      if (buffer.byteLength > most && buffer.byteLength <= MAX_LARGE) {
+        spare.large = Buffer.from(buffer);
+      }
+    }
   }
 }
 
-function windows(descriptor: number, base: number, size: number): ByteSource {
-  const kept = new Map<number, Buffer>();
+function windows(
+  descriptor: number,
+  base: number,
+  size: number,
+  kept: Map<number, Buffer>,
+  large: Buffer[],
+): ByteSource {
   const windowAt = (index: number): Buffer => {
     let bytes = kept.get(index);
     if (bytes === undefined) {
       if (kept.size >= MAX_WINDOWS) kept.clear();
-      bytes = readAt(descriptor, base + index * WINDOW, Math.min(WINDOW, size - index * WINDOW));
+      const room = spare.windows.pop() ?? Buffer.allocUnsafeSlow(WINDOW);
+      const length = Math.min(WINDOW, size - index * WINDOW);
+      bytes = readInto(room.subarray(0, length), descriptor, base + index * WINDOW);
       kept.set(index, bytes);
     }
     return bytes;
+  };
+  const largeOf = (length: number): Buffer => {
+    if (length > MAX_LARGE) return Buffer.allocUnsafeSlow(length);
+    const found = spare.large !== undefined && spare.large.length >= length;
+    const room = found
+      ? (spare.large as Buffer)
+      : Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(length)));
+    if (found) spare.large = undefined;
+    large.push(room);
+    return room.subarray(0, length);
   };
   return {
     size,
@@ -41,22 +77,23 @@ function windows(descriptor: number, base: number, size: number): ByteSource {
       const end = Math.min(offset + length, size);
       if (end <= offset) return new Uint8Array(0);
       const first = Math.floor(offset / WINDOW);
-      const last = Math.floor((end - 1) / WINDOW);
-      if (first === last) return windowAt(first).subarray(offset % WINDOW, end - first * WINDOW);
-      if (length > 4 * WINDOW) return readAt(descriptor, base + offset, end - offset);
-      const parts: Buffer[] = [];
-      for (let index = first; index <= last; index++) parts.push(windowAt(index));
-      const start = offset - first * WINDOW;
-      return Buffer.concat(parts).subarray(start, start + end - offset);
+      const inside = offset % WINDOW;
+      if (inside + end - offset <= WINDOW) {
+        return windowAt(first).subarray(inside, inside + end - offset);
+      }
+      return readInto(largeOf(end - offset), descriptor, base + offset);
     },
   };
 }
 
 function readAt(descriptor: number, offset: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
+  return readInto(Buffer.allocUnsafe(length), descriptor, offset);
+}
+
+function readInto(bytes: Buffer, descriptor: number, offset: number): Buffer {
   let filled = 0;
-  while (filled < length) {
-    const got = readSync(descriptor, bytes, filled, length - filled, offset + filled);
+  while (filled < bytes.length) {
+    const got = readSync(descriptor, bytes, filled, bytes.length - filled, offset + filled);
     if (got === 0) break;
     filled += got;
   }

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { type Elf, type ElfAbi, readElf, readSymbolVersions } from '@uport/elf';
+import type { Elf, ElfAbi } from '@uport/elf';
 import { UportError } from '@uport/errors';
 import { archOfElf } from '../model/arch.ts';
 import { displayBytes } from '../model/byte-path.ts';
@@ -12,7 +12,8 @@ import type {
   PassedOver,
 } from './closure.ts';
 import { foldersInLinker, guessedFolders } from './cpu-folders.ts';
-import { readStart, withWindows } from './file-windows.ts';
+import { type FileFacts, readFileFacts } from './file-facts.ts';
+import { readStart } from './file-windows.ts';
 import { diskRoot, type LibraryRoot, type RootFile } from './library-root.ts';
 import type { Loaded, SearchFolder } from './loaded.ts';
 import { findMissingVersions } from './missing-versions.ts';
@@ -71,6 +72,8 @@ class Finder {
   readonly #root: LibraryRoot;
   readonly #objects: Loaded[] = [];
   readonly #byIdentity = new Map<string, Loaded>();
+  /** Who answers to a name, without the linker itself: the first that was loaded. */
+  readonly #byName = new Map<string, Loaded>();
   readonly #missing = new Map<string, Unfound>();
   #linker: Linker = 'none';
   // Both are set before anything is looked up.
@@ -88,7 +91,7 @@ class Finder {
     const { start, opened = [], preload = [] } = this.#options;
     const found = start.root.find(start.path);
     if (found === undefined) throw notFound(start);
-    const read = await readFacts(found);
+    const read = await this.#read(found);
     this.#program = this.#add(start.root, found.path, found, read, 'given', undefined);
     const { elf } = this.#program;
     this.#linker = linkerOf(elf);
@@ -135,7 +138,7 @@ class Finder {
     const found = interpreter === undefined ? undefined : this.#root.find(interpreter);
     let systemFolders: readonly string[] = [];
     if (interpreter !== undefined && found !== undefined) {
-      const read = await readFacts(found).catch(ignoreBadFile);
+      const read = await this.#read(found).catch(ignoreBadFile);
       if (read !== undefined) {
         this.#interpreter = this.#add(
           this.#root,
@@ -231,7 +234,8 @@ class Finder {
 
   #known(name: string): Loaded | undefined {
     if (this.#linker === 'musl' && isMuslItself(name)) return this.#interpreter;
-    for (const object of this.#objects) if (object.names.has(name)) return object;
+    const known = this.#byName.get(name);
+    if (known) return known;
     return this.#interpreter?.names.has(name) ? this.#interpreter : undefined;
   }
 
@@ -247,26 +251,30 @@ class Finder {
     if (found === undefined) return undefined;
     const same = this.#byIdentity.get(keyOf(root, found));
     if (same) {
-      same.names.add(name);
+      this.#name(same, name);
       if (!same.neededBy.includes(requester.path)) same.neededBy.push(requester.path);
       return same;
     }
-    const read = await readFacts(found).catch((error: unknown) => refusalOf(error));
+    const read = await this.#read(found).catch((error: unknown) => refusalOf(error));
     if ('reason' in read) return read;
     const mismatch = mismatchOf(this.#program.elf, read.elf);
     // musl takes the first file of the name and fails if it is of another CPU.
     if (mismatch !== undefined) return { reason: mismatch, final: this.#linker === 'musl' };
     const object = this.#add(root, place, found, read, by, requester);
-    object.names.add(name);
+    this.#name(object, name);
     object.neededBy.push(requester.path);
     return object;
+  }
+
+  #read(found: RootFile): Promise<FileFacts> {
+    return readFileFacts(found.file, !this.#options.withoutRuntimeLoads);
   }
 
   #add(
     root: LibraryRoot,
     place: string,
     found: RootFile,
-    read: Facts,
+    read: FileFacts,
     foundBy: FoundBy,
     loader: Loaded | undefined,
   ): Loaded {
@@ -301,7 +309,13 @@ class Finder {
     };
     this.#objects.push(object);
     this.#byIdentity.set(keyOf(root, found), object);
+    if (foundBy !== 'interpreter') for (const name of object.names) this.#name(object, name);
     return object;
+  }
+
+  #name(object: Loaded, name: string): void {
+    object.names.add(name);
+    if (object !== this.#interpreter && !this.#byName.has(name)) this.#byName.set(name, object);
   }
 
   #miss(
@@ -349,7 +363,7 @@ class Finder {
           : [],
       runtimeLoads: skipRuntime
         ? []
-        : await findRuntimeLoads({
+        : findRuntimeLoads({
             loaded,
             root: this.#root,
             linker: this.#linker,
@@ -374,23 +388,6 @@ class Finder {
     for (const { path: place } of this.#alternatives(name, this.#program)) return place;
     return this.#options.appFiles?.get(name)?.path;
   }
-}
-
-interface Facts {
-  readonly elf: Elf;
-  readonly versions: Loaded['versions'];
-}
-
-function readFacts(found: RootFile): Promise<Facts> {
-  return withWindows(found.file, async (source) => {
-    const elf = await readElf(source);
-    // Versions that cannot be read hinder no loading here; the linker would say so.
-    const versions = await readSymbolVersions(source, elf).catch((error: unknown) => {
-      if (error instanceof UportError) return { needed: [], defined: [] };
-      throw error;
-    });
-    return { elf, versions };
-  });
 }
 
 /** A file that the loader does not take. */

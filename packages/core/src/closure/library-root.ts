@@ -1,6 +1,6 @@
 // A root that libraries are looked up in: this machine's, a folder that is one, or a payload tree.
 // Paths are absolute, inside the root, one character for each byte (Latin-1).
-import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { ContentPlace } from '../model/content.ts';
 import { readStart } from './file-windows.ts';
@@ -24,6 +24,8 @@ export interface LibraryRoot {
   find(path: string): RootFile | undefined;
   /** Whether a path leads to a folder. Asked before many a file is looked for in it. */
   hasFolder(path: string): boolean;
+  /** Whether a path leads to a file or a folder. */
+  has(path: string): boolean;
   /** The names in a folder, sorted bytewise; none when it cannot be read. */
   list(folder: string): readonly string[];
 }
@@ -99,7 +101,9 @@ function machineRoot(): LibraryRoot {
   return machine;
 }
 
-const bytesOf = (path: string): Buffer => Buffer.from(path, 'latin1');
+/** What Node takes for a path of these bytes. */
+const bytesOf = (path: string): string | Buffer =>
+  /[^\0-\x7f]/.test(path) ? Buffer.from(path, 'latin1') : path;
 
 class MachineRoot implements LibraryRoot {
   readonly name = '';
@@ -108,10 +112,10 @@ class MachineRoot implements LibraryRoot {
   find(path: string): RootFile | undefined {
     const stat = statSync(bytesOf(path), { throwIfNoEntry: false, bigint: true });
     if (!stat?.isFile()) return undefined;
-    const file = realpathSync(bytesOf(path), { encoding: 'buffer' });
+    const real = realpathSync.native(bytesOf(path), { encoding: 'latin1' });
     return {
-      path: file.toString('latin1'),
-      file,
+      path: real,
+      file: Buffer.from(real, 'latin1'),
       identity: `${stat.dev}:${stat.ino}`,
       size: Number(stat.size),
     };
@@ -124,6 +128,10 @@ class MachineRoot implements LibraryRoot {
       this.#folders.set(path, known);
     }
     return known;
+  }
+
+  has(path: string): boolean {
+    return existsSync(bytesOf(path));
   }
 
   list(folder: string): readonly string[] {
@@ -141,7 +149,7 @@ class SystemRoot implements LibraryRoot {
   }
 
   #onDisk(path: string): Buffer {
-    return Buffer.concat([Buffer.from(this.name), bytesOf(path)]);
+    return Buffer.concat([Buffer.from(this.name), Buffer.from(path, 'latin1')]);
   }
 
   readonly #step = (path: string): Step | undefined => {
@@ -165,6 +173,10 @@ class SystemRoot implements LibraryRoot {
     return followPath(path, this.#step)?.type === 'directory';
   }
 
+  has(path: string): boolean {
+    return followPath(path, this.#step) !== undefined;
+  }
+
   list(folder: string): readonly string[] {
     const found = followPath(folder, this.#step);
     return found?.type === 'directory' ? namesIn(this.#onDisk(found.path)) : [];
@@ -186,11 +198,9 @@ function stepOnDisk(file: Buffer): Step | undefined {
   return stat && { type: 'file' };
 }
 
-function namesIn(folder: Buffer): readonly string[] {
+function namesIn(folder: string | Buffer): readonly string[] {
   try {
-    return readdirSync(folder, { encoding: 'buffer' })
-      .map((name) => name.toString('latin1'))
-      .sort();
+    return readdirSync(folder, { encoding: 'latin1' }).sort();
   } catch {
     return [];
   }

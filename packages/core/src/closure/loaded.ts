@@ -1,14 +1,12 @@
-import type { Elf, SymbolVersions } from '@uport/elf';
 import type { FoundBy, NeededLibrary } from './closure.ts';
+import type { FileFacts } from './file-facts.ts';
 import type { LibraryRoot, RootFile } from './library-root.ts';
 
 /** A file that the imagined loader has mapped. */
-export interface Loaded {
+export interface Loaded extends FileFacts {
   readonly path: string;
   readonly root: LibraryRoot;
   readonly found: RootFile;
-  readonly elf: Elf;
-  readonly versions: SymbolVersions;
   readonly foundBy: FoundBy;
   /** Who had it loaded first; undefined for the program. */
   readonly loader: Loaded | undefined;

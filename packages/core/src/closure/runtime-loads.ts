@@ -1,8 +1,6 @@
 // What a program loads at run time, so that DT_NEEDED does not tell: best knowledge, never complete.
-import { readDlopenNotes, readDynamicStrings, readElf } from '@uport/elf';
 import type { Linker, RuntimeLoad } from './closure.ts';
 import { findDlopenNames } from './dlopen-names.ts';
-import { withWindows } from './file-windows.ts';
 import { expandPattern } from './ld-so-conf.ts';
 import { type LibraryRoot, readRootText } from './library-root.ts';
 import type { Loaded } from './loaded.ts';
@@ -27,15 +25,14 @@ export interface RuntimeContext {
 /** Files of a folder of plug-ins that are listed. */
 const MAX_FOUND = 500;
 
-export async function findRuntimeLoads(context: RuntimeContext): Promise<readonly RuntimeLoad[]> {
-  const imports = await readImports(context.loaded);
-  const loads = [
+export function findRuntimeLoads(context: RuntimeContext): readonly RuntimeLoad[] {
+  const imports = importsOf(context.loaded);
+  return [
     ...(context.linker === 'glibc' ? libcLoads(context, imports) : []),
     ...RUNTIME_RULES.flatMap((rule) => applyRule(rule, context)),
-    ...(await noted(context)),
+    ...noted(context),
     ...literals(context, imports),
   ];
-  return loads;
 }
 
 /** Which of the functions that matter each object names. */
@@ -47,23 +44,11 @@ const C_LIBRARY = /^(?:libc|libpthread|libdl|libm|librt|ld-linux.*|ld64|ld|ld-mu
 const isOfTheCLibrary = (object: Loaded) =>
   object.foundBy === 'interpreter' || C_LIBRARY.test(object.elf.dynamic?.soname ?? '');
 
-async function readImports(loaded: readonly Loaded[]): Promise<Imports> {
-  const wanted = [
-    ...Object.values(NSS_FUNCTIONS).flat(),
-    ...GCONV_FUNCTIONS,
-    ...LOCALE_FUNCTIONS,
-    ...DLOPEN_FUNCTIONS,
-    ...UNWINDING_FUNCTIONS,
-  ];
+function importsOf(loaded: readonly Loaded[]): Imports {
   const found = new Map<string, Loaded[]>();
   for (const object of loaded) {
     if (isOfTheCLibrary(object)) continue;
-    const strings = await withWindows(object.found.file, (source) =>
-      readDynamicStrings(source, object.elf),
-    );
-    for (const name of wanted) {
-      if (strings.includes(`\0${name}\0`)) found.set(name, [...(found.get(name) ?? []), object]);
-    }
+    for (const name of object.functions) found.set(name, [...(found.get(name) ?? []), object]);
   }
   return found;
 }
@@ -142,9 +127,7 @@ function files(
   const found: string[] = [];
   const missing: string[] = [];
   for (const pattern of patterns) {
-    const matches = expandPattern(root, pattern).filter(
-      (each) => root.find(each) !== undefined || root.hasFolder(each),
-    );
+    const matches = expandPattern(root, pattern).filter((each) => root.has(each));
     if (matches.length === 0) missing.push(pattern);
     found.push(...matches);
   }
@@ -164,13 +147,10 @@ function applyRule(rule: RuntimeRule, { loaded }: RuntimeContext): readonly Runt
 }
 
 /** What packages say of themselves. */
-async function noted(context: RuntimeContext): Promise<readonly RuntimeLoad[]> {
+function noted(context: RuntimeContext): readonly RuntimeLoad[] {
   const loads: RuntimeLoad[] = [];
   for (const object of context.loaded) {
-    const notes = await withWindows(object.found.file, async (source) =>
-      readDlopenNotes(source, await readElf(source)),
-    );
-    for (const { sonames, priority, description, feature } of notes) {
+    for (const { sonames, priority, description, feature } of object.dlopenNotes) {
       const place = sonames.map((name) => context.lookUp(name)).find((each) => each !== undefined);
       const text = description ?? feature;
       loads.push({
@@ -194,7 +174,7 @@ function literals(context: RuntimeContext, imports: Imports): readonly RuntimeLo
   const loadedNames = new Set(context.loaded.flatMap(({ names }) => [...names]));
   for (const object of objects) {
     const own = new Set([object.elf.dynamic?.soname, ...(object.elf.dynamic?.needed ?? [])]);
-    for (const name of findDlopenNames(object.found.file)) {
+    for (const name of findDlopenNames(object.found.file, object.elf.segments)) {
       if (own.has(name) || loadedNames.has(name)) continue;
       asking.set(name, [...(asking.get(name) ?? []), object.path]);
     }

@@ -177,3 +177,12 @@ export const LOCALE_FUNCTIONS = ['setlocale', 'newlocale'];
 export const DLOPEN_FUNCTIONS = ['dlopen', 'dlmopen'];
 /** glibc opens libgcc_s.so.1 to unwind the stack. */
 export const UNWINDING_FUNCTIONS = ['pthread_cancel', 'pthread_exit', 'thrd_exit', 'backtrace'];
+
+/** All functions above. */
+export const WATCHED_FUNCTIONS: ReadonlySet<string> = new Set([
+  ...Object.values(NSS_FUNCTIONS).flat(),
+  ...GCONV_FUNCTIONS,
+  ...LOCALE_FUNCTIONS,
+  ...DLOPEN_FUNCTIONS,
+  ...UNWINDING_FUNCTIONS,
+]);

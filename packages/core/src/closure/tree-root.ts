@@ -75,6 +75,10 @@ export class TreeRoot implements LibraryRoot {
     return this.follow(path)?.type === 'directory';
   }
 
+  has(path: string): boolean {
+    return this.follow(path) !== undefined;
+  }
+
   list(folder: string): readonly string[] {
     const found = this.follow(folder);
     if (found?.type !== 'directory') return [];

@@ -35,6 +35,7 @@ export function pathBytes(path: string): Buffer {
 
 /** Bytes as people read them: UTF-8 where it is valid, `\xNN` elsewhere. */
 export function displayBytes(path: string): string {
+  if (/^[\0-\x7f]*$/.test(path)) return path;
   const bytes = pathBytes(path);
   const text = bytes.toString('utf8');
   if (Buffer.from(text, 'utf8').equals(bytes)) return text;

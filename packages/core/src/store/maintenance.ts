@@ -79,7 +79,7 @@ export interface Collected {
   readonly blobs: number;
   readonly records: number;
   readonly runFolders: number;
-  /** Leftovers of processes that were killed. */
+  /** Leftovers of processes that were killed, and compiled code. */
   readonly temporaries: number;
   /** Bytes of all of these. */
   readonly bytes: number;
@@ -125,6 +125,10 @@ export async function collectStore(store: Store, options: CollectOptions = {}): 
       const status = await lstat(folder).catch(() => undefined);
       if (status && status.mtimeMs <= limit) await removeFolder(store, name, count);
     }
+    for (const file of await compiledFiles(store)) {
+      const status = await lstat(file).catch(() => undefined);
+      if (status && status.mtimeMs <= limit) await count.remove('temporaries', file);
+    }
   } catch (error) {
     throw storeFault(error, store.root);
   }
@@ -153,6 +157,7 @@ export async function clearStore(
     for (const name of await names(path.join(store.root, 'run'))) {
       await removeFolder(store, name, count);
     }
+    for (const file of await compiledFiles(store)) await count.remove('temporaries', file);
   } catch (error) {
     throw storeFault(error, store.root);
   }
@@ -198,12 +203,20 @@ class Counter {
   }
 }
 
-async function recordFiles(store: Store): Promise<readonly string[]> {
-  const folder = path.join(store.root, 'records');
+function recordFiles(store: Store): Promise<readonly string[]> {
+  return filesTwoDeep(path.join(store.root, 'records'));
+}
+
+/** What Node keeps of compiled code, for each version of it. The command writes it, not the store. */
+function compiledFiles(store: Store): Promise<readonly string[]> {
+  return filesTwoDeep(path.join(store.root, 'compiled'));
+}
+
+async function filesTwoDeep(folder: string): Promise<readonly string[]> {
   const files: string[] = [];
-  for (const namespace of await names(folder)) {
-    for (const name of await names(path.join(folder, namespace))) {
-      files.push(path.join(folder, namespace, name));
+  for (const each of await names(folder)) {
+    for (const name of await names(path.join(folder, each))) {
+      files.push(path.join(folder, each, name));
     }
   }
   return files;
