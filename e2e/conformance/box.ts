@@ -1,16 +1,25 @@
 import { existsSync } from 'node:fs';
 import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
-import { binfmtLine, binfmtRegistration, parseArch } from '@uport/core';
+import {
+  binfmtLine,
+  binfmtRegistration,
+  hostArch,
+  parseArch,
+  parseEmulatorProvider,
+  silentProgress,
+} from '@uport/core';
 import {
   compile,
   emulatorFolder,
-  type FixtureLinkage,
+  type FixtureOptions,
   type HostFile,
   missingHost,
+  missingMusl,
   missingToolchains,
   REPOSITORY,
   TOOLCHAINS,
+  testStore,
 } from '@uport/testkit';
 import { busybox } from '../support/busybox.ts';
 import type { Machine } from './ways.ts';
@@ -22,11 +31,18 @@ const toolchainOf = (arch: string) => (arch === 'arm' ? 'armhf' : arch);
 
 /** Why the suite can't run on a machine, with the command that brings what is missing. */
 export function missingMachine({ name, guest, third }: Machine): string | undefined {
-  return missingHost(name) ?? missingToolchains(guest, toolchainOf(third));
+  const missing = missingHost(name) ?? missingToolchains(guest, toolchainOf(third));
+  return missing ?? (hasSmallTool(guest) ? missingMusl(guest) : undefined);
 }
 
-function program(source: string, arch: string, linkage: FixtureLinkage = 'static') {
-  return compile(path.join(PROGRAMS, `${source}.c`), toolchainOf(arch), { linkage });
+/**
+ * Whether the guest's static tool is linked with musl. It is started a thousand times: the start of a
+ * glibc program costs QEMU seven times as much, which a simulated machine takes a second for.
+ */
+const hasSmallTool = (guest: string) => guest === hostArch().name;
+
+function program(source: string, arch: string, options: FixtureOptions = {}) {
+  return compile(path.join(PROGRAMS, `${source}.c`), toolchainOf(arch), options);
 }
 
 /** The C library of a cross compiler, by the places where its programs look for it. */
@@ -37,7 +53,9 @@ async function libraries(arch: string): Promise<Record<string, HostFile>> {
   // A compiler of the machine's own CPU has the machine's libraries.
   const cross = `/usr/${triplet}/lib`;
   const from = existsSync(path.join(cross, 'libc.so.6')) ? cross : `/lib/${triplet}`;
-  const loader = interpreterOf(await readFile(await program('tool', arch, 'dynamic'))).text;
+  const loader = interpreterOf(
+    await readFile(await program('tool', arch, { linkage: 'dynamic' })),
+  ).text;
   return {
     [loader]: { copy: await realpath(path.join(from, path.basename(loader))), mode: 0o755 },
     [`/lib/${triplet}/libc.so.6`]: { copy: await realpath(path.join(from, 'libc.so.6')) },
@@ -50,13 +68,22 @@ function interpreterOf(elf: Buffer): { text: string; offset: number } {
   return { offset, text: elf.toString('latin1', offset, elf.indexOf(0, offset)) };
 }
 
+/** An emulator as packages have it, with its relocations applied where that is proven. */
+async function emulator(guest: string, host: string, signal: AbortSignal): Promise<string> {
+  const store = await testStore();
+  const provider = parseEmulatorProvider(`dir:${await emulatorFolder([guest], signal)}`);
+  const context = { store, progress: silentProgress, signal };
+  const found = await provider.find(parseArch(guest), parseArch(host), context);
+  if (!found) throw new Error(`Debian has no emulator of ${guest} for ${host}`);
+  return store.pathOf(found.digest);
+}
+
 /** The root file system `/box` of a machine: the launcher with its emulators, and the suite. */
 export async function boxFiles(
   machine: Machine,
   signal: AbortSignal,
 ): Promise<Record<string, HostFile>> {
   const { arch, guest, third } = machine;
-  const emulators = path.join(await emulatorFolder([guest, third], signal), arch);
   const executable = async (file: string | Promise<string>, mode = 0o755) => ({
     copy: await file,
     mode,
@@ -71,15 +98,15 @@ export async function boxFiles(
       path.join(REPOSITORY, 'packages/launcher/prebuilt', arch, 'launch'),
     ),
     '/uport/manifest': { content: `uport-manifest 1\n${manifest.join('')}` },
-    [`/uport/qemu-${guest}`]: await executable(path.join(emulators, `qemu-${guest}`)),
-    [`/uport/qemu-${third}`]: await executable(path.join(emulators, `qemu-${third}`)),
+    [`/uport/qemu-${guest}`]: await executable(emulator(guest, arch, signal)),
+    [`/uport/qemu-${third}`]: await executable(emulator(third, arch, signal)),
     '/opt/enter': await executable(program('enter', arch)),
     '/suite/outside': await executable(program('outside', arch)),
     '/bin/busybox': await executable(busybox(arch, signal)),
     '/suite/guest/sh': await executable(busybox(guest, signal)),
     '/suite/suite': await executable(program('suite', guest)),
     '/suite/tool-no-loader': { content: await withoutLoader(guest), mode: 0o755 },
-    '/suite/preload.so': await executable(program('preload', guest, 'shared'), 0o644),
+    '/suite/preload.so': await executable(program('preload', guest, { linkage: 'shared' }), 0o644),
     '/suite/third-tool': await executable(program('tool', third)),
     ...(await libraries(arch)),
     ...(await libraries(guest)),
@@ -94,11 +121,14 @@ export async function boxFiles(
     ['', guest],
     ['host-', arch],
   ] as const) {
-    files[`/suite/${prefix}tool`] = await executable(program('tool', cpu));
-    files[`/suite/${prefix}tool-dynamic`] = await executable(program('tool', cpu, 'dynamic'));
+    const library = cpu === guest && hasSmallTool(guest) ? 'musl' : 'glibc';
+    files[`/suite/${prefix}tool`] = await executable(program('tool', cpu, { library }));
+    files[`/suite/${prefix}tool-dynamic`] = await executable(
+      program('tool', cpu, { linkage: 'dynamic' }),
+    );
     // bookworm's cross C libraries have its start files for these only.
-    const pie = /^(?:x86_64|aarch64)$/.test(cpu) ? 'static-pie' : 'static';
-    files[`/suite/${prefix}tool-pie`] = await executable(program('tool', cpu, pie));
+    const linkage = /^(?:x86_64|aarch64)$/.test(cpu) ? 'static-pie' : 'static';
+    files[`/suite/${prefix}tool-pie`] = await executable(program('tool', cpu, { linkage }));
     files[`/suite/${prefix}tool-setuid`] = await executable(program('tool', cpu), 0o4755);
   }
   for (const applet of ['sh', 'env', 'find', 'sort', 'xargs', 'yes', 'head', 'readlink', 'kill']) {
@@ -117,7 +147,11 @@ export async function nativeBoxFiles(
   const all = await boxFiles(machine, signal);
   const own: Record<string, HostFile> = {
     '/suite/tool-no-loader': { content: await withoutLoader(arch), mode: 0o755 },
-    '/suite/preload.so': { copy: await program('preload', arch, 'shared'), mode: 0o644, owner: 0 },
+    '/suite/preload.so': {
+      copy: await program('preload', arch, { linkage: 'shared' }),
+      mode: 0o644,
+      owner: 0,
+    },
     '/suite/guest/sh': all['/bin/busybox'] as HostFile,
     '/suite/suite': { copy: await program('suite', arch), mode: 0o755, owner: 0 },
     '/suite/third-tool': all['/suite/host-tool'] as HostFile,
@@ -132,7 +166,7 @@ export async function nativeBoxFiles(
 
 /** A program whose loader is nowhere. */
 async function withoutLoader(arch: string): Promise<Buffer> {
-  const elf = await readFile(await program('tool', arch, 'dynamic'));
+  const elf = await readFile(await program('tool', arch, { linkage: 'dynamic' }));
   elf.write('/nil', interpreterOf(elf).offset);
   return elf;
 }

@@ -12,7 +12,9 @@ export interface Explanation {
 
 /** Ways in which the kernel hands programs to QEMU. */
 const KERNEL: readonly Way[] = ['binfmt', 'userns'];
-const EMULATED: readonly Way[] = ['binfmt', 'userns', 'ptrace', 'none'];
+/** Ways in which the launcher's supervisor starts them. */
+const SUPERVISED: readonly Way[] = ['listen', 'ptrace'];
+const EMULATED: readonly Way[] = ['binfmt', 'userns', 'listen', 'ptrace', 'none'];
 
 /** The first that fits a cell explains it. */
 export const EXPLANATIONS: readonly Explanation[] = [
@@ -150,8 +152,18 @@ export const EXPLANATIONS: readonly Explanation[] = [
   },
   {
     why: 'A seccomp filter without privileges needs no_new_privs, which turns the setuid bit off.',
-    behaviours: ["setuid program of the host's CPU", 'no_new_privs is off', 'Seccomp is 0'],
+    behaviours: ["setuid program of the host's CPU", 'no_new_privs is off'],
     ways: ['ptrace'],
+  },
+  {
+    why: 'The kernel tells the supervisor of an exec by a seccomp filter, which `/proc/self/status` shows.',
+    behaviours: ['Seccomp is 0'],
+    ways: SUPERVISED,
+  },
+  {
+    why: 'Not of the way: the suite runs as an ordinary user who has the capabilities that root listens with, and sees them.',
+    behaviours: ['no capabilities of its own', 'unshare of mounts without the right to it'],
+    ways: ['listen'],
   },
   {
     why: 'The supervisor is the tracer, and a process has one.',
@@ -161,7 +173,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     why: 'The kernel names a process by the file that it executes: the emulator.',
     behaviours: ['/proc/self/comm', '/proc/PID/comm, seen by the parent'],
-    ways: ['ptrace'],
+    ways: SUPERVISED,
   },
   {
     why: 'QEMU 11.1 ends forked children with an internal SIGILL now and then, on the machine that qemu-system simulates; it was seen with binfmt_misc of the system too, so it is not of the way.',

@@ -37,18 +37,28 @@ export function failuresOf(outcomes: ReadonlyMap<string, string>): readonly stri
   return [...outcomes].filter(([, seen]) => seen !== '').map(([name]) => name);
 }
 
-/** Writes what a run found; ways that it did not try keep what an earlier one found. */
-export async function writeResults(machine: string, run: SuiteRun): Promise<void> {
+/**
+ * Writes what a run found; ways that it did not try keep what an earlier one found, and so do the other
+ * behaviours when it tried `some` only.
+ */
+export async function writeResults(machine: string, run: SuiteRun, some = false): Promise<void> {
   const before = await readResults(machine);
-  const found = [...run.ways.values()].flatMap((each) => [...each.keys()]);
+  const found = some ? [] : [...run.ways.values()].flatMap((each) => [...each.keys()]);
   // Without emulation there is no launcher to be process 1: its behaviours come last.
-  const known = (before?.behaviours ?? []).filter((name) => name.startsWith('process 1: '));
+  const known = (before?.behaviours ?? []).filter((name) => some || name.startsWith('process 1: '));
   const behaviours = [...new Set([...found, ...known])];
   const failures: Partial<Record<Way, readonly string[]>> = {};
   for (const way of WAYS) {
     const outcomes = run.ways.get(way);
-    const found = outcomes ? failuresOf(outcomes) : before?.failures[way];
-    if (found) failures[way] = found;
+    const earlier = before?.failures[way];
+    if (outcomes && !some) failures[way] = failuresOf(outcomes);
+    else if (outcomes && earlier) {
+      const failed = new Set([
+        ...earlier.filter((name) => !outcomes.has(name)),
+        ...failuresOf(outcomes),
+      ]);
+      failures[way] = behaviours.filter((name) => failed.has(name));
+    } else if (earlier) failures[way] = earlier;
   }
   const results: Results = {
     kernel: /^\d+\.\d+/.exec(run.kernel)?.[0] ?? run.kernel,

@@ -1,7 +1,7 @@
 import { type CommandResult, type HostCommand, type HostFile, runOnKernel } from '@uport/testkit';
 import { binfmtModule } from '../support/binfmt-module.ts';
 import { boxFiles, nativeBoxFiles, registrations } from './box.ts';
-import { HERE, type Machine, type Way } from './ways.ts';
+import { FORCED_WAYS, HERE, type Machine, type Way } from './ways.ts';
 
 /** What was seen of each behaviour: nothing when it was as it must be. */
 export type Outcomes = ReadonlyMap<string, string>;
@@ -52,7 +52,11 @@ export async function runSuite(machine: Machine, options: SuiteOptions = {}): Pr
       return { way, part, at: commands.push(part.command(machine, way, secondsOf(way), own)) - 1 };
     }),
   );
-  const report = await runOnKernel(machine.name, files, commands, { seconds: here ? 600 : 7200 });
+  const report = await runOnKernel(machine.name, files, commands, {
+    seconds: here ? 600 : 7200,
+    // A second one makes a simulated machine slower: it spends its time on telling the other of changes.
+    processors: 1,
+  });
   const found = new Map<Way, Map<string, string>>();
   for (const { way, part, at } of plan) {
     const outcomes = found.get(way) ?? new Map<string, string>();
@@ -138,11 +142,15 @@ function entered(machine: Machine, way: Way, argv: readonly string[]): HostComma
         ]
       : [];
   return {
-    argv: ['/opt/enter', ...lines, '-u', String(UID), '--', ...argv],
+    argv: [
+      ...['/opt/enter', ...(machine === HERE ? [] : ['-m']), ...lines, '-u', String(UID)],
+      ...(way === 'listen' ? ['-t', '--'] : ['--']),
+      ...argv,
+    ],
     env: [
       'PATH=/bin:/usr/bin',
       'HOME=/tmp',
-      ...(way === 'native' ? [] : [`UPORT_EXEC=${way}`]),
+      ...(way === 'native' ? [] : [`UPORT_EXEC=${FORCED_WAYS[way]}`]),
       ...(process.env.UPORT_DEBUG ? ['UPORT_DEBUG=1'] : []),
     ],
     root: way === 'native' ? '/native' : '/box',

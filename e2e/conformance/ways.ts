@@ -1,15 +1,25 @@
 /** How programs of the guest's CPU start others of their CPU. */
-export type Way = 'native' | 'binfmt' | 'userns' | 'ptrace' | 'none';
+export type Way = 'native' | 'binfmt' | 'userns' | 'listen' | 'ptrace' | 'none';
 
 /** In this order: a registration with the kernel stays until it stops. */
-export const WAYS: readonly Way[] = ['native', 'userns', 'ptrace', 'none', 'binfmt'];
+export const WAYS: readonly Way[] = ['native', 'userns', 'listen', 'ptrace', 'none', 'binfmt'];
+
+/** `UPORT_EXEC` of each; what may listen is for the launcher to find out. */
+export const FORCED_WAYS: Readonly<Record<Exclude<Way, 'native'>, string>> = {
+  binfmt: 'binfmt',
+  userns: 'userns',
+  listen: 'ptrace',
+  ptrace: 'ptrace',
+  none: 'none',
+};
 
 /** What a table calls them. */
 export const WAY_TITLES: Readonly<Record<Way, string>> = {
   native: 'without emulation',
   binfmt: "the system's binfmt_misc",
   userns: 'private binfmt_misc',
-  ptrace: 'ptrace and seccomp',
+  listen: 'supervisor, listening',
+  ptrace: 'supervisor, tracing',
   none: 'plain emulation',
 };
 

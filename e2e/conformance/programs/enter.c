@@ -2,10 +2,13 @@
  * Prepares what a way of starting children needs of the system, then becomes a program as an ordinary
  * user. For the host's CPU.
  *
- *   enter [-n] [-u UID] [-r LINE]... [-l] -- PROGRAM [ARG...]
+ *   enter [-n] [-u UID] [-t] [-m] [-r LINE]... [-l] -- PROGRAM [ARG...]
  *
  * -n: in a user namespace of its own that has all users, so that -r registers for its processes only;
  *     without it, for the whole machine.
+ * -t: with the capabilities by which root may trace every process (CAP_SYS_PTRACE, CAP_SYS_ADMIN).
+ * -m: a file system of its own at /tmp. A simulated machine's root is a ramfs, which can do less than
+ *     what machines have: no leases (Linux 7).
  * -r: a line for binfmt_misc; it is mounted first.
  * -l: no new user namespaces from here on (user.max_user_namespaces = 0).
  */
@@ -13,12 +16,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,12 +66,27 @@ static void new_namespace(void) {
   waitpid(child, NULL, 0);
 }
 
+/* What the user keeps, and all that it starts. */
+static void keep_capabilities(void) {
+  static const unsigned kept[] = {CAP_SYS_PTRACE, CAP_SYS_ADMIN};
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[2] = {{0, 0, 0}, {0, 0, 0}};
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) sets[0].permitted |= 1U << kept[i];
+  sets[0].effective = sets[0].inheritable = sets[0].permitted;
+  must((int)syscall(SYS_capset, &header, sets), "capset");
+  for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+    must(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, kept[i], 0, 0), "ambient capabilities");
+  }
+}
+
 int main(int argc, char **argv) {
-  int mounted = 0;
+  int mounted = 0, tracer = 0;
   uid_t user = 0;
-  for (int option; (option = getopt(argc, argv, "+nlu:r:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "+nltmu:r:")) != -1;) {
     switch (option) {
       case 'n': new_namespace(); break;
+      case 't': tracer = 1; break;
+      case 'm': must(mount("tmpfs", "/tmp", "tmpfs", MS_NODEV, "mode=1777"), "mount of /tmp"); break;
       case 'u': user = (uid_t)atoi(optarg); break;
       case 'l': put("/proc/sys/user/max_user_namespaces", "0\n", "max_user_namespaces"); break;
       case 'r':
@@ -76,9 +96,11 @@ int main(int argc, char **argv) {
       default: return 125;
     }
   }
+  if (tracer) must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities");
   must(setgroups(0, NULL), "setgroups");
   must(setresgid(user, user, user), "setresgid");
   must(setresuid(user, user, user), "setresuid");
+  if (tracer) keep_capabilities();
   /* Changing users made the process undumpable; an exec restores that. */
   execv(argv[optind], argv + optind);
   must(-1, argv[optind]);

@@ -90,15 +90,17 @@ export function kernelMachine(arch: Arch): KernelMachine | undefined {
  *
  * @param megabytes of memory
  * @param init the path of the first process
+ * @param processors 2 when left out
  */
 export function machineArguments(
   machine: KernelMachine,
   files: { readonly kernel: string; readonly initramfs: string },
-  options: { readonly megabytes: number; readonly init: string },
+  options: { readonly megabytes: number; readonly init: string; readonly processors?: number },
 ): readonly string[] {
   return [
     ...machine.args,
-    ...['-m', String(options.megabytes), '-smp', '2', '-nic', 'none', '-no-reboot'],
+    ...['-m', String(options.megabytes), '-smp', String(options.processors ?? 2)],
+    ...['-nic', 'none', '-no-reboot'],
     ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio'],
     ...['-kernel', files.kernel, '-initrd', files.initramfs],
     // As a tmpfs, which is the default, the root could fill half of the memory only.

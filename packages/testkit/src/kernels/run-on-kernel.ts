@@ -41,6 +41,8 @@ export interface HostCommand {
 export interface HostRunOptions {
   /** Of the whole run; 240 when left out. */
   readonly seconds?: number;
+  /** Of a simulated machine; 2 when left out. */
+  readonly processors?: number;
 }
 
 /** Why a host can't be simulated here, with the command that brings what is missing. */
@@ -97,7 +99,11 @@ export async function runOnKernel(
         machineArguments(
           host.machine,
           { kernel, initramfs: archive },
-          { megabytes: memoryFor(host.machine, sizes), init: '/init' },
+          {
+            megabytes: memoryFor(host.machine, sizes),
+            init: '/init',
+            processors: options.processors ?? 2,
+          },
         ),
         timeout,
       ),
