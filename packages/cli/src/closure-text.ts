@@ -1,3 +1,4 @@
+import type { DebianLibraries, DebianLibrary } from '@uport/core';
 import type { Closure, ClosureObject } from '@uport/core/closure';
 import { displayBytes } from '@uport/core/model';
 
@@ -9,23 +10,28 @@ export function closureList(closure: Closure): readonly string[] {
 }
 
 /** What needs what; a library that stands further up already is not opened up again. */
-export function closureTree(closure: Closure): readonly string[] {
+export function closureTree(closure: Closure, debian?: DebianLibraries): readonly string[] {
   const [program] = closure.objects;
   if (program === undefined) return [];
   const byPath = new Map(closure.objects.map((object) => [object.path, object]));
   const told = new Set<string>();
+  const packages = new Map(debian?.found.map((each) => [each.soname, each]));
+  const inDebian = (soname: string): string => {
+    const found = packages.get(soname);
+    return found === undefined ? '' : `, in ${found.package} of ${found.suite}`;
+  };
   const lines = [shown(program)];
   const { interpreter } = closure;
   if (interpreter) {
     lines.push(
-      `  interpreter ${displayBytes(interpreter.path)}${interpreter.found ? '' : '  NOT FOUND'}`,
+      `  interpreter ${displayBytes(interpreter.path)}${interpreter.found ? '' : `  NOT FOUND${inDebian(interpreter.path.replace(/.*\//s, ''))}`}`,
     );
   }
   const visit = (object: ClosureObject, indent: string): void => {
     for (const { name, path } of object.needed) {
       const library = path === undefined ? undefined : byPath.get(path);
       if (library === undefined) {
-        lines.push(`${indent}${displayBytes(name)}  NOT FOUND`);
+        lines.push(`${indent}${displayBytes(name)}  NOT FOUND${inDebian(name)}`);
         continue;
       }
       const again = told.has(library.path);
@@ -46,10 +52,37 @@ export function closureTree(closure: Closure): readonly string[] {
   return lines;
 }
 
-/** What is wrong: missing libraries and symbol versions. */
-export function closureFaults(closure: Closure): readonly string[] {
+/** The package and the path in it, of what Debian has. */
+const packaged = ({ package: name, version, suite, path }: DebianLibrary): string =>
+  `${name} ${version} of ${suite}: ${displayBytes(path)}`;
+
+/** What Debian has of what is missing. */
+export function debianLines(debian?: DebianLibraries): readonly string[] {
+  if (debian === undefined) return [];
+  const { found, absent, architecture } = debian;
+  const lines = found.map((each) => `  ${displayBytes(each.soname)}: ${packaged(each)}`);
+  if (lines.length > 0) lines.unshift(`in Debian for ${architecture}:`);
+  if (absent.length > 0) {
+    lines.push(`in none of the suites: ${absent.map(displayBytes).join(' ')}`);
+  }
+  return lines;
+}
+
+/** `debian:SUITE/PACKAGE:ARCHITECTURE/PATH`, a line for each library. */
+export function debianList(debian?: DebianLibraries): readonly string[] {
+  if (debian === undefined) return [];
+  return debian.found.map(
+    ({ suite, package: name, path }) =>
+      `debian:${suite}/${name}:${debian.architecture}/${displayBytes(path)}`,
+  );
+}
+
+/** What is wrong: missing libraries, without those that Debian has, and symbol versions. */
+export function closureFaults(closure: Closure, debian?: DebianLibraries): readonly string[] {
   const lines: string[] = [];
+  const had = new Set(debian?.found.map(({ soname }) => soname));
   for (const { name, neededBy, searched, passedOver, versions } of closure.missing) {
+    if (had.has(name)) continue;
     lines.push(
       `missing: ${displayBytes(name)}, needed by ${neededBy.map(displayBytes).join(', ')}`,
     );

@@ -1,11 +1,15 @@
 // Which package of which suite has a soname.
+import type { Elf } from '@uport/elf';
+import { UportError } from '@uport/errors';
+import { debianArchitecture } from '../closure/cpu-folders.ts';
 import { mirrorsOf } from '../debian/archive.ts';
 import { lookUpLibraries } from '../debian/contents-index.ts';
 import type { DebianContext } from '../debian/context.ts';
 import type { Mirror } from '../debian/mirror.ts';
 import { asFailedTry, type FailedTry, type FoundPackage } from '../debian/package.ts';
 import { type IndexedPackage, lookUpPackages } from '../debian/packages-index.ts';
-import { compareDebianVersions } from '../debian/version.ts';
+import { compareDebianVersions, upstreamVersion } from '../debian/version.ts';
+import { archOfElf } from '../model/arch.ts';
 import { chooseLibrary } from './choose-library.ts';
 
 /** A library that Debian has. */
@@ -86,4 +90,33 @@ export async function packagesNamed(
       newest.set(each.name, each);
   }
   return new Map([...newest].map(([name, each]) => [name, { ...each, suite, mirror }]));
+}
+
+/** glibc names its symbol versions after its releases: one that is too old need not be fetched. */
+export function isTooOld(
+  { soname, package: found }: FoundLibrary,
+  versions: readonly string[],
+): boolean {
+  if (soname !== 'libc.so.6') return false;
+  const has = upstreamVersion(found.version);
+  return versions.some((version) => {
+    const needed = /^GLIBC_(\d+(?:\.\d+)+)$/.exec(version)?.[1];
+    return needed !== undefined && compareDebianVersions(needed, has) > 0;
+  });
+}
+
+/**
+ * Debian's name of the architecture of a program.
+ *
+ * @throws UportError UPORT_DEBIAN_NO_ARCHITECTURE
+ */
+export function portOf(program: Pick<Elf, 'identity' | 'abi'>): string {
+  const architecture = debianArchitecture(program);
+  if (architecture !== undefined) return architecture;
+  throw new UportError({
+    code: 'UPORT_DEBIAN_NO_ARCHITECTURE',
+    category: 'input',
+    message: `Debian has no port for ${archOfElf(program.identity)?.name ?? 'this CPU'}`,
+    hint: 'put the libraries into the app folder, or build the program statically',
+  });
 }

@@ -2,7 +2,7 @@
 import { UportError } from '@uport/errors';
 import type { App } from '../app/app.ts';
 import type { Closure } from '../closure/closure.ts';
-import { debianArchitecture, guessedFolders } from '../closure/cpu-folders.ts';
+import { guessedFolders } from '../closure/cpu-folders.ts';
 import { readStart } from '../closure/file-windows.ts';
 import { filesByName } from '../closure/files-by-name.ts';
 import { findClosure } from '../closure/find-closure.ts';
@@ -14,7 +14,6 @@ import {
   type FoundPackage,
   unavailable,
 } from '../debian/package.ts';
-import { compareDebianVersions, upstreamVersion } from '../debian/version.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import type { ContentSource, FilePart } from '../model/content.ts';
 import type { Digest } from '../model/digest.ts';
@@ -22,11 +21,18 @@ import type { BytePath } from '../model/payload-tree.ts';
 import type { PinnedPackage } from '../plan/plan.ts';
 import { type AppElfs, findAppElfs } from './app-programs.ts';
 import { type DebFiles, filesOfDeb } from './deb-files.ts';
+import { foldersForLibrary, libraryNeeds } from './library-needs.ts';
 import { findInLocked, type LockedPackages, namedInLocked } from './locked-packages.ts';
 import { findNamedPackages } from './named-packages.ts';
 import { linkMerged, placeFiles, placeLink } from './place-files.ts';
 import { packagesForScript } from './script-needs.ts';
-import { type FoundLibrary, findInSuite, type WantedLibrary } from './suite-libraries.ts';
+import {
+  type FoundLibrary,
+  findInSuite,
+  isTooOld,
+  portOf,
+  type WantedLibrary,
+} from './suite-libraries.ts';
 
 /** Where libraries are taken from. */
 export interface LibrarySource {
@@ -144,16 +150,7 @@ class Taker {
 
   async run(): Promise<TakenLibraries> {
     this.#elfs = await findAppElfs(this.#app);
-    const architecture = debianArchitecture(this.#elfs.target);
-    if (architecture === undefined) {
-      throw new UportError({
-        code: 'UPORT_DEBIAN_NO_ARCHITECTURE',
-        category: 'input',
-        message: `Debian has no port for ${this.#app.guest.name}`,
-        hint: 'put the libraries into the app folder, or build the program statically',
-      });
-    }
-    this.#architecture = architecture;
+    this.#architecture = portOf(this.#elfs.target);
     await this.#takeNamed();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const tree = this.#tree();
@@ -260,20 +257,9 @@ class Taker {
       });
     };
     for (const closure of closures) {
-      const { interpreter } = closure;
-      if (interpreter && !interpreter.found) {
-        add(interpreter.path.slice(interpreter.path.lastIndexOf('/') + 1), [], true);
-      }
-      for (const { name, versions } of closure.missing)
-        if (!name.includes('/')) add(name, versions, true);
-      for (const load of closure.runtimeLoads) {
-        if (load.found.length > 0) continue;
-        const wanted =
-          load.kind === 'thread cancellation' ||
-          (load.kind === 'dlopen note' && load.priority !== 'suggested') ||
-          (load.kind === 'dlopen' && this.#source.openedLibraries === true);
-        if (!wanted) continue;
-        for (const name of load.missing) if (!name.includes('/')) add(name, [], false);
+      const opened = this.#source.openedLibraries === true;
+      for (const { soname, versions, required } of libraryNeeds(closure, opened)) {
+        add(soname, versions, required);
       }
       for (const fault of closure.missingVersions) {
         if (fault.weak) continue;
@@ -337,7 +323,10 @@ class Taker {
       if (wanted.length === 0) continue;
       const found = await this.#find(
         suite,
-        wanted.map(([soname]) => ({ soname, folders: this.#foldersFor(soname) })),
+        wanted.map(([soname]) => ({
+          soname,
+          folders: foldersForLibrary(this.#elfs.target, soname),
+        })),
         (each) => !isTooOld(each, open.get(each.soname)?.versions ?? []),
       );
       const fitting = found.filter((each) => each.fits);
@@ -368,15 +357,6 @@ class Taker {
     if (locked?.only || open.length === 0) return found;
     const more = await findInSuite(suite, this.#architecture, open, this.#context, this.#failed);
     return [...found, ...more.map((each) => ({ ...each, locked: false, fits: fits(each) }))];
-  }
-
-  #foldersFor(soname: string): readonly string[] {
-    const { interpreter } = this.#elfs.target;
-    const folders = guessedFolders(this.#elfs.target);
-    const own = interpreter?.endsWith(`/${soname}`)
-      ? [interpreter.slice(0, interpreter.lastIndexOf('/'))]
-      : [];
-    return [...own, ...folders].map((folder) => folder.slice(1));
   }
 
   async #take(libraries: readonly Candidate[], suite: number): Promise<void> {
@@ -495,16 +475,6 @@ function notLocked(name: string): UportError {
 }
 
 const withoutUsr = (folder: string): string => folder.replace(/^\/usr\//, '/');
-
-/** glibc names its symbol versions after its releases: one that is too old need not be fetched. */
-function isTooOld({ soname, package: found }: FoundLibrary, versions: readonly string[]): boolean {
-  if (soname !== 'libc.so.6') return false;
-  const has = upstreamVersion(found.version);
-  return versions.some((version) => {
-    const needed = /^GLIBC_(\d+(?:\.\d+)+)$/.exec(version)?.[1];
-    return needed !== undefined && compareDebianVersions(needed, has) > 0;
-  });
-}
 
 function pinOf(found: FoundPackage): PinnedPackage {
   return {
