@@ -251,6 +251,18 @@ describe('a root as a universal file', () => {
     expect((await stat(path.join(work, 'made'))).uid).toBe(NOBODY);
   });
 
+  test.skipIf(lone)(named('a user whom the root does not know has a name', lone), async () => {
+    const uid = 4711;
+    const cache = path.join(folder, 'cache-unknown');
+    await mkdir(cache, { mode: 0o700 });
+    await chown(cache, uid, uid);
+    const env = { UPORT_CACHE_DIR: cache, HOME: work };
+    const names = 'busybox id -un; busybox id -gn; busybox tail -n 1 /etc/passwd';
+    const ran = await start(file, ['-c', names], { cwd: work, env, uid });
+    const line = `user4711:x:4711:4711::${work}:/bin/sh`;
+    expect(ran).toEqual({ status: 0, stdout: `user4711\nuser4711\n${line}\n`, stderr: '' });
+  });
+
   test.skipIf(lone)(
     named('where user namespaces are forbidden it says so, and runs nothing', lone),
     async () => {

@@ -551,6 +551,36 @@ static void drop_capabilities(void) {
   if (syscall(SYS_capset, &header, none) != 0) debug("capabilities: ", error_name(errno), NULL);
 }
 
+/* A line for an id that a list of the root's lacks, under the name that the host has for it. */
+static void add_name(int etc, const char *list, const char *id, const char *host_name, const char *rest) {
+  int file = openat(etc, list, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  if (file < 0) return;
+  const char *path = descriptor_path(file);
+  const char *name = host_name && !find_field(path, 0, host_name, 0) ? host_name : concatenate("user", id, "");
+  if (!find_field(path, 2, id, 0)) {
+    char last = '\n';
+    off_t end = lseek(file, 0, SEEK_END);
+    if (end > 0 && pread(file, &last, 1, end - 1) != 1) last = '\n';
+    const char *line = concatenate(last == '\n' ? "" : "\n", name, concatenate(":x:", id, concatenate(rest, "\n", "")));
+    size_t size = strlen(line);
+    if (write(file, line, size) != (ssize_t)size) debug(list, ": ", error_name(errno), NULL);
+  }
+  close(file);
+}
+
+/* Programs that ask for the caller's name (initdb, ssh, whoami) end where there is none. */
+static void name_caller(int root, unsigned uid, unsigned gid, const char *home) {
+  int etc = openat(root, "etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (etc < 0) return;
+  const char *user = copy_bytes(decimal(uid), strlen(decimal(uid)));
+  const char *group = copy_bytes(decimal(gid), strlen(decimal(gid)));
+  bool is_plain = home && *home == '/' && strpbrk(home, ":\n") == NULL;
+  const char *rest = concatenate(concatenate(":", group, "::"), is_plain ? home : "/", ":/bin/sh");
+  add_name(etc, "passwd", user, find_field("/etc/passwd", 2, user, 0), rest);
+  add_name(etc, "group", group, find_field("/etc/group", 2, group, 0), ":");
+  close(etc);
+}
+
 /* A second user namespace gives the caller's own user and group back. */
 static void take_identity_back(unsigned uid, unsigned gid) {
   const char *own = copy_bytes(decimal(uid), strlen(decimal(uid)));
@@ -585,6 +615,7 @@ void enter_app_root(const char *folder) {
   bind_resolver(top);
   bind_folder(top, "/sys", "sys");
   make_devices(top, descriptor_path(launcher));
+  if (in_memory) name_caller(top, uid, gid, home);
   show_folder(top, "/tmp", temporary);
   show_folder(top, home, own);
   show_folder(top, is_here ? working : NULL, current);

@@ -43,6 +43,8 @@ export interface HostRunOptions {
   readonly seconds?: number;
   /** Of a simulated machine; 2 when left out. */
   readonly processors?: number;
+  /** Memory for what the commands write, in megabytes. */
+  readonly room?: number;
 }
 
 /** Why a host can't be simulated here, with the command that brings what is missing. */
@@ -100,7 +102,7 @@ export async function runOnKernel(
           host.machine,
           { kernel, initramfs: archive },
           {
-            megabytes: memoryFor(host.machine, sizes),
+            megabytes: memoryFor(host.machine, sizes) + (options.room ?? 0),
             init: '/init',
             processors: options.processors ?? 2,
           },
