@@ -9,31 +9,78 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import path from 'node:path';
+import { hostArch } from '@uport/core';
 import { findProgram, REPOSITORY } from '@uport/testkit';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import {
+  inStore,
   NIX_RELEASES,
   nixAtItsPlace,
   nixIn,
   nixMissing,
+  noUsualPlace,
   skipMissingNixes,
-  writeConsumer,
 } from './support/nix.ts';
+import { buildClosure, closureMissing } from './support/nix-closure.ts';
 import { NQUEENS } from './support/nqueens.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
-import { missingTools, named, notRoot } from './support/tools.ts';
+import { missingTools, named } from './support/tools.ts';
 import { errorCode, start, uport } from './support/uport.ts';
 
 const SOLVED = '4 solutions for 6 queens\n';
-const HOSTS = ['--host', 'amd64,s390x'];
+const HERE = hostArch();
+const SYSTEM = HERE.nix as string;
+/** This machine's CPU and one of the other byte order. */
+const ARCHES = [HERE.name, HERE.name === 's390x' ? 'x86_64' : 's390x'];
+const HOSTS = ['--host', ARCHES.join(',')];
 const LEVEL = ['--compression-level', '1'];
 
 const lacking = nixMissing ?? missingTools('busybox');
 
+/** A flake with packages that know nothing of nixpkgs, nor uport of them. */
+const packagesFlake = (tools: string) => `{
+  inputs.uport.url = "path:${tools}";
+  outputs = { self, uport }:
+    let
+      system = "${SYSTEM}";
+      busybox = "\${self}/busybox";
+      install = name: script: derivation {
+        inherit name system;
+        builder = busybox;
+        args = [ "sh" "-ec" "\${busybox} mkdir -p $out/bin; \${script}" ];
+      };
+      copy = target: "\${busybox} cp \${self}/nqueens \\"$out/bin/\${target}\\"";
+    in
+    {
+      packages.\${system} = rec {
+        nqueens = install "nqueens-1.2" (copy "nqueens");
+        odd = install "odd" (copy ".an odd name!") // { meta.mainProgram = ".an odd name!"; };
+        none = install "none" "";
+        universal = import ./dist/nix/universal.nix;
+        image = uport.lib.mkImage {
+          inherit system;
+          package = nqueens;
+          hosts = [ ${ARCHES.map((arch) => `"${arch}-linux"`).join(' ')} ];
+          extraFlags = [ "--compression-level=1" ];
+        };
+      };
+      bundlers.\${system} = {
+        default = uport.lib.mkBundler {
+          inherit system;
+          extraFlags = [ "--compression-level=1" ];
+        };
+        wide = uport.lib.mkBundler {
+          inherit system;
+          hosts = [ "${SYSTEM}" "mips64el-linux" ];
+        };
+      };
+    };
+}`;
+
 let folder: string;
 /** What `uport nix flake` wrote. */
 let flake: string;
-/** A flake with packages that know nothing of nixpkgs, nor uport of them. */
+/** The folder of that flake. */
 let packages: string;
 
 beforeAll(async () => {
@@ -45,47 +92,8 @@ beforeAll(async () => {
   expect(written, written.stderr).toMatchObject({ status: 0 });
   expect(written.stdout).toContain(`nix bundle --bundler path:${flake} PACKAGE\n`);
   if (lacking) return;
-  packages = await writeConsumer(
-    folder,
-    `{
-      inputs.uport.url = "path:${flake}";
-      outputs = { self, uport }:
-        let
-          system = "x86_64-linux";
-          busybox = "\${self}/busybox";
-          install = name: script: derivation {
-            inherit name system;
-            builder = busybox;
-            args = [ "sh" "-ec" "\${busybox} mkdir -p $out/bin; \${script}" ];
-          };
-          copy = target: "\${busybox} cp \${self}/nqueens \\"$out/bin/\${target}\\"";
-        in
-        {
-          packages.\${system} = rec {
-            nqueens = install "nqueens-1.2" (copy "nqueens");
-            odd = install "odd" (copy ".an odd name!") // { meta.mainProgram = ".an odd name!"; };
-            none = install "none" "";
-            universal = import ./dist/nix/universal.nix;
-            image = uport.lib.mkImage {
-              inherit system;
-              package = nqueens;
-              hosts = [ "x86_64-linux" "s390x-linux" ];
-              extraFlags = [ "--compression-level=1" ];
-            };
-          };
-          bundlers.\${system} = {
-            default = uport.lib.mkBundler {
-              inherit system;
-              extraFlags = [ "--compression-level=1" ];
-            };
-            wide = uport.lib.mkBundler {
-              inherit system;
-              hosts = [ "x86_64-linux" "aarch64-linux" ];
-            };
-          };
-        };
-    }`,
-  );
+  packages = path.join(folder, 'packages');
+  await mkdir(packages);
   await copyFile(NQUEENS, path.join(packages, 'nqueens'));
   const universal = ['build', NQUEENS, '--emit', 'nix', ...HOSTS, ...LEVEL, ...emulators];
   const emitted = await uport([...universal, '-o', path.join(packages, 'dist')]);
@@ -96,7 +104,7 @@ afterAll(() => removeFolder(folder));
 
 test('without Nix it is a folder: the command in it starts with its own Node', async () => {
   const tools = path.join(flake, 'tools');
-  expect(await readdir(path.join(tools, 'emulators'))).toEqual(['s390x', 'x86_64']);
+  expect(await readdir(path.join(tools, 'emulators'))).toEqual([...ARCHES].sort());
   const [system] = await readdir(path.join(tools, 'node'));
   const node = path.join(tools, 'node', system as string);
   const args = ['--library-path', path.join(node, 'lib'), path.join(node, 'bin/node')];
@@ -155,66 +163,93 @@ test("it is written anew, but not over somebody else's folder", async () => {
 skipMissingNixes();
 
 describe.each(NIX_RELEASES)('$name', (release) => {
-  const name = `release-${NIX_RELEASES.indexOf(release)}`;
+  /** The store of this Nix, and what it makes. */
   let root: string;
+  let nix: ReturnType<typeof nixIn>;
+  /** In the store. */
+  let tools: string;
   beforeAll(async () => {
-    root = path.join(folder, name);
+    root = path.join(folder, `release-${NIX_RELEASES.indexOf(release)}`);
     await mkdir(root);
+    if (lacking) return;
+    nix = nixIn(root, ['sandbox = true'], release);
+    tools = await inStore(nix, flake);
+    await writeFile(path.join(packages, 'flake.nix'), packagesFlake(tools));
   });
 
-  test.skipIf(lacking ?? notRoot('a store at /nix'))(
-    named('the flake is checked and shown', lacking ?? notRoot('a store at /nix')),
+  test.skipIf(lacking ?? noUsualPlace)(
+    named('the flake is checked and shown', lacking ?? noUsualPlace),
     async () => {
-      const nix = nixAtItsPlace(root, release);
-      const checked = await nix('nix', ['flake', 'check', `path:${flake}`]);
+      const usual = nixAtItsPlace(root, [], release);
+      const checked = await usual('nix', ['flake', 'check', `path:${tools}`]);
       expect(checked, checked.stderr).toMatchObject({ status: 0 });
-      const shown = await nix('nix', ['flake', 'show', '--json', `path:${flake}`]);
+      const shown = await usual('nix', ['flake', 'show', '--json', `path:${tools}`]);
       expect(JSON.parse(shown.stdout)).toMatchObject({
         nixosModules: { default: { type: 'nixos-module' } },
-        packages: { 'x86_64-linux': { default: { type: 'derivation', name: 'uport' } } },
+        packages: { [SYSTEM]: { default: { type: 'derivation', name: 'uport' } } },
         templates: { default: { type: 'template' } },
       });
     },
   );
 
-  test.skipIf(lacking).each([
+  /** The file that a bundle is, started. */
+  async function startBundle(link: string, program: string, args: readonly string[]) {
+    const file = path.join(root, await readlink(link), 'bin', program);
+    const env = { HOME: root, UPORT_CACHE_DIR: path.join(root, 'uport-cache') };
+    const told = JSON.parse((await uport(['inspect', '--json', file])).stdout);
+    expect(told.hosts.map(({ host }: { host: string }) => host).sort()).toEqual([...ARCHES].sort());
+    return start(file, args, { env });
+  }
+
+  describe.each([
     [true, 'one that compresses less', 'nqueens', 'nqueens'],
     [false, 'one that compresses less', 'odd', '.an odd name!'],
     [true, 'its own bundler', 'universal', 'nqueens'],
-  ])(
-    named('in a sandbox (%s), offline, %s takes %s', lacking),
-    async (sandbox, bundler, attribute, program) => {
-      const store = path.join(root, `${attribute}-${sandbox}`);
-      await mkdir(store);
-      const nix = nixIn(store, [`sandbox = ${sandbox}`], release);
-      const link = path.join(store, 'bundle');
-      const chosen =
-        bundler === 'its own bundler'
-          ? [`path:${flake}`]
-          : [`path:${packages}`, '--no-write-lock-file'];
-      const args = ['bundle', '--bundler', ...chosen, '-o', link];
-      const made = await nix('nix', [...args, `path:${packages}#${attribute}`]);
+  ])('in a sandbox: %s', (sandbox, bundler, attribute, program) => {
+    const skipped = lacking ?? (sandbox ? undefined : noUsualPlace);
+    test.skipIf(skipped)(named(`offline, ${bundler} takes ${attribute}`, skipped), async () => {
+      const used = sandbox ? nix : nixAtItsPlace(root, ['sandbox = false'], release);
+      const link = path.join(root, `bundle-${attribute}`);
+      const chosen = bundler === 'its own bundler' ? tools : packages;
+      const made = await used('nix', [
+        ...['bundle', '--bundler', `path:${chosen}`, '-o', link],
+        ...[`path:${packages}#${attribute}`, '--no-write-lock-file'],
+      ]);
       expect(made, made.stderr).toMatchObject({ status: 0 });
-      const file = path.join(store, await readlink(link), 'bin', program);
-      const ran = await start(file, ['6'], {
-        env: { HOME: store, UPORT_CACHE_DIR: path.join(store, 'uport-cache') },
-      });
+      const ran = await startBundle(link, program, ['6']);
       expect(ran.stdout, ran.stderr).toContain(SOLVED);
-      const told = JSON.parse((await uport(['inspect', '--json', file])).stdout);
-      expect(told.hosts.map(({ host }: { host: string }) => host)).toEqual(['x86_64', 's390x']);
-    },
-  );
+    });
+  });
+
+  const noClosure = lacking ?? closureMissing('riscv64');
+  test.skipIf(noClosure)(named('a dynamic program comes with its closure', noClosure), async () => {
+    const place = path.join(root, 'closure');
+    await mkdir(place);
+    const { source } = await buildClosure(place, 'riscv64');
+    await writeFile(
+      path.join(source, 'flake.nix'),
+      `{ outputs = { self }: { packages.${SYSTEM} = import ./.; }; }`,
+    );
+    const link = path.join(root, 'bundle-closure');
+    const made = await nix('nix', [
+      ...['bundle', '--bundler', `path:${packages}`, '-o', link, '--no-write-lock-file'],
+      // The closure is of the machine that builds it.
+      ...['--impure', `path:${source}#wrapped`],
+    ]);
+    expect(made, made.stderr).toMatchObject({ status: 0 });
+    const ran = await startBundle(link, 'hello-wrapped', ['a', 'b c']);
+    const greeting = 'hello from riscv64: words from the store\n';
+    expect(ran, ran.stderr).toMatchObject({ status: 3, stdout: expect.stringContaining(greeting) });
+  });
 
   test.skipIf(lacking)(named('the command is a package of it', lacking), async () => {
-    const nix = nixIn(root, ['sandbox = true'], release);
-    const ran = await nix('nix', ['run', `path:${flake}`, '--', 'inspect', '--json', NQUEENS]);
+    const ran = await nix('nix', ['run', `path:${tools}`, '--', 'inspect', '--json', NQUEENS]);
     expect(JSON.parse(ran.stdout), ran.stderr).toMatchObject({ arch: 'riscv64' });
   });
 
   test.skipIf(lacking)(
     named('an image has the digest that the command gives', lacking),
     async () => {
-      const nix = nixIn(root, ['sandbox = true'], release);
       const link = path.join(root, 'image');
       const built = await nix('nix', [
         'build',
@@ -237,28 +272,21 @@ describe.each(NIX_RELEASES)('$name', (release) => {
   );
 
   test.skipIf(lacking)(named('faults are told', lacking), async () => {
-    const nix = nixIn(root, ['sandbox = true'], release);
-    const failed = async (...args: readonly string[]) => {
-      const finished = await nix('nix', args);
+    const bundle = async (bundler: string, attribute: string) => {
+      const args = ['bundle', '-L', '--bundler', `path:${bundler}`];
+      const finished = await nix('nix', [
+        ...args,
+        `path:${packages}#${attribute}`,
+        '--no-write-lock-file',
+      ]);
       expect(finished.status).not.toBe(0);
       return finished.stderr;
     };
     const bare = path.join(REPOSITORY, 'nix');
-    expect(
-      await failed('bundle', '--bundler', `path:${bare}`, `path:${packages}#nqueens`),
-    ).toContain('npx uport nix flake');
-    const missing = `path:${packages}#none`;
-    expect(await failed('bundle', '-L', '--bundler', `path:${flake}`, missing)).toContain(
-      'UPORT_ENTRYPOINT_NOT_FOUND',
-    );
+    expect(await bundle(bare, 'nqueens')).toContain('npx uport nix flake');
+    expect(await bundle(tools, 'none')).toContain('UPORT_ENTRYPOINT_NOT_FOUND');
     // What is taken as it is must be what was asked for.
-    const universal = `path:${packages}#universal`;
-    for (const [bundler, what] of [
-      ['wide', 'it has no aarch64-linux'],
-      ['default', '--compression-level=1 cannot change it'],
-    ]) {
-      const chosen = [`path:${packages}#${bundler}`, '--no-write-lock-file'];
-      expect(await failed('bundle', '-L', '--bundler', ...chosen, universal)).toContain(what);
-    }
+    expect(await bundle(`${packages}#wide`, 'universal')).toContain('it has no mips64el-linux');
+    expect(await bundle(packages, 'universal')).toContain('--compression-level=1 cannot change it');
   });
 });

@@ -186,9 +186,35 @@ describe.skipIf(missing)(named('a Nix store path as the app', missing), () => {
       ]);
     });
 
+    test('a configuration says the same, and flags come before it', async () => {
+      const project = path.join(folder, 'project');
+      await mkdir(project);
+      const [nix, input] = [{ references: 'rewrite', storePrefix: '/opt/other' }, closure.wrapped];
+      const store = path.relative(project, closure.root);
+      const app = {
+        input,
+        hosts: ['riscv64'],
+        emit: { oci: { level: 1 } },
+        nix: { ...nix, store },
+      };
+      await writeFile(path.join(project, 'uport.config.json'), JSON.stringify(app));
+      const configured = async (...args: readonly string[]) => {
+        const finished = await uport(['build', '--json', ...args], { cwd: project });
+        expect(finished, finished.stderr).toMatchObject({ status: 0 });
+        return JSON.parse(finished.stdout).apps[0].artifacts;
+      };
+      const [{ digest }] = await configured('--store-prefix', PREFIX);
+      const from = ['--nix-store', closure.root, '--store-references', 'rewrite'];
+      const said = [...from, '--store-prefix', PREFIX, '--json'];
+      const direct = await build('direct', input, ...said);
+      expect(JSON.parse(direct.stdout).artifacts).toMatchObject([{ digest }]);
+      expect((await configured())[0].digest).not.toBe(digest);
+    });
+
     test('flags that mean nothing are refused', async () => {
       const prefix = ['--store-prefix', '/opt/x'];
-      expect(errorCode(await build('no', closure.wrapped, ...prefix))).toBe('UPORT_USAGE');
+      const useless = await build('no', closure.wrapped, ...prefix);
+      expect(errorCode(useless)).toBe('UPORT_NIX_STORE_PREFIX');
       const rewritten = ['--store-references', 'rewrite'];
       const bad = await build('no', closure.wrapped, ...rewritten, '--store-prefix', 'opt');
       expect(errorCode(bad)).toBe('UPORT_NIX_STORE_PREFIX');

@@ -24,13 +24,15 @@ import {
   nixAtItsPlace,
   nixIn,
   nixMissing,
+  noUsualPlace,
+  overriding,
   skipMissingNixes,
   stubNixpkgs,
   writeConsumer,
 } from './support/nix.ts';
 import { NQUEENS } from './support/nqueens.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
-import { missingTools, named, notRoot } from './support/tools.ts';
+import { missingTools, named } from './support/tools.ts';
 import { start, uport } from './support/uport.ts';
 
 const LIBRARY = path.join(REPOSITORY, 'nix');
@@ -127,13 +129,6 @@ async function copyEmulators(guest: string, place: string): Promise<void> {
     await mkdir(path.dirname(path.join(place, each)), { recursive: true });
     await copyFile(path.join(source, each), path.join(place, each));
   }
-}
-
-function overriding(...inputs: readonly (readonly [name: string, folder: string])[]) {
-  return [
-    '--no-write-lock-file',
-    ...inputs.flatMap(([name, place]) => ['--override-input', name, `path:${place}`]),
-  ];
 }
 
 test('the binfmt rules of the module are those of the command', async () => {
@@ -386,13 +381,13 @@ describe.each(NIX_RELEASES)('$name', (release) => {
     ]);
   });
 
-  const lackingStore = lacking ?? notRoot('a store at /nix');
+  const lackingStore = lacking ?? noUsualPlace;
 
   test.skipIf(lackingStore)(named('the template', lackingStore), async () => {
     const flake = path.join(project, 'flake.nix');
     await rm(flake, { force: true });
     // Nix 2.8 finds templates only in a store that lies at its usual place.
-    const made = await nixAtItsPlace(root, release)(
+    const made = await nixAtItsPlace(root, [], release)(
       'nix',
       ['flake', 'init', '-t', `path:${LIBRARY}`],
       { cwd: project },

@@ -6,8 +6,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { offlineFlags } from './support/emitters.ts';
 import {
   NIX_RELEASES,
+  nixAtItsPlace,
   nixIn,
   nixMissing,
+  noUsualPlace,
+  overriding,
   skipMissingNixes,
   stubNixpkgs,
   writeConsumer,
@@ -93,9 +96,13 @@ describe.each(NIX_RELEASES)('$name', (release) => {
 
   /** Nix with an empty store. */
   async function freshNix(...settings: readonly string[]) {
+    return nixIn(await emptyStore(), settings, release);
+  }
+
+  async function emptyStore(): Promise<string> {
     const root = path.join(work, `store-${stores++}`);
     await mkdir(root);
-    return nixIn(root, settings, release);
+    return root;
   }
 
   /** A copy of the package to change. */
@@ -106,10 +113,24 @@ describe.each(NIX_RELEASES)('$name', (release) => {
   }
 
   describe.each([true, false])('in a sandbox: %s', (sandbox) => {
-    test.skipIf(nixMissing)(
-      named('the flake builds, builds again the same, runs and is checked', nixMissing),
+    const lacking = sandbox ? nixMissing : noUsualPlace;
+    test.skipIf(lacking)(
+      named('the flake builds, builds again the same, runs and is checked', lacking),
       async () => {
-        const nix = await freshNix(`sandbox = ${sandbox}`);
+        const settings = [`sandbox = ${sandbox}`];
+        const nix = sandbox
+          ? await freshNix(...settings)
+          : nixAtItsPlace(await emptyStore(), settings, release);
+        // Its builder is this machine's, of which a sandbox has nothing.
+        const open = `derivation {
+          name = "open";
+          system = builtins.currentSystem;
+          builder = "/usr/bin/env";
+          args = [ "sh" "-c" "echo > $out" ];
+          PATH = "/usr/bin:/bin";
+        }`;
+        const seen = await nix('nix-build', ['--no-out-link', '-E', open]);
+        expect(seen.status === 0, seen.stderr).toBe(!sandbox);
         const done = async (...args: readonly string[]) => {
           const finished = await nix('nix', args, { cwd: work });
           expect(finished, finished.stderr).toMatchObject({ status: 0 });
@@ -315,14 +336,12 @@ describe.each(NIX_RELEASES)('$name', (release) => {
         }`,
         );
         const nix = await freshNix();
-        const inputs = ['nixpkgs', nixpkgs, 'app', path.join(outDir, 'nix')];
+        const inputs = overriding(['nixpkgs', nixpkgs], ['app', path.join(outDir, 'nix')]);
         const build = (name: string, ...command: readonly string[]) =>
           nix('nix', [
             ...command,
             `path:${consumer}#${name}`,
-            '--no-write-lock-file',
-            ...['--override-input', inputs[0] as string, `path:${inputs[1]}`],
-            ...['--override-input', inputs[2] as string, `path:${inputs[3]}`],
+            ...inputs,
             ...(command[0] === 'run' ? ['--', '6'] : ['--no-link']),
           ]);
         const refused = await build('refused', 'build');

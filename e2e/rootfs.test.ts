@@ -29,10 +29,25 @@ const NOBODY = 65534;
 let folder: string;
 let tar: string;
 let root: string;
+let mine: Promise<Finished> | undefined;
 
 function create(out: string, options: StartOptions = {}, arch = 'arm64'): Promise<Finished> {
   const what = ['--arch', arch, '--suite', SUITE, '--variant', 'extract', '--include', PACKAGES];
   return uport(['rootfs', 'create', ...what, ...MIRROR_FLAGS, '-o', out], options);
+}
+
+/** A root that an ordinary user made, and what was said of it. */
+function createMine(): Promise<Finished> {
+  const make = async () => {
+    const own = path.join(folder, 'mine');
+    await mkdir(own);
+    if (process.getuid?.() === 0) await chown(own, NOBODY, NOBODY);
+    const env = { UPORT_STORE_DIR: path.join(folder, 'nobody', 'store'), HOME: own };
+    const options = process.getuid?.() === 0 ? { uid: NOBODY, env } : {};
+    return create(path.join(own, 'root'), options);
+  };
+  mine ??= make();
+  return mine;
 }
 
 function enter(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
@@ -104,12 +119,8 @@ describe('uport rootfs create', () => {
   const notMine = process.getuid?.() === 0 ? noOtherUser() : undefined;
   const told = 'a folder has what an ordinary user can have, and the command says the rest';
   test.skipIf(notMine)(named(told, notMine), async () => {
+    const made = await createMine();
     const own = path.join(folder, 'mine');
-    await mkdir(own);
-    if (process.getuid?.() === 0) await chown(own, NOBODY, NOBODY);
-    const env = { UPORT_STORE_DIR: path.join(folder, 'nobody', 'store'), HOME: own };
-    const options = process.getuid?.() === 0 ? { uid: NOBODY, env } : {};
-    const made = await create(path.join(own, 'root'), options);
     expect(made.status).toBe(0);
     expect(made.stderr).toContain('device nodes were not made');
     expect(made.stderr).toContain("belong to you and not to their packages' users");
@@ -167,6 +178,7 @@ describe('uport rootfs enter', () => {
   });
 
   test.skipIf(noOtherUser())(named('an ordinary user is root inside', noOtherUser()), async () => {
+    expect(await createMine()).toMatchObject({ status: 0 });
     const own = path.join(folder, 'mine/root');
     const env = { UPORT_STORE_DIR: path.join(folder, 'nobody', 'store') };
     const script = 'busybox id -u; busybox touch /new && busybox stat -c %u /new; sh -c "exit 3"';

@@ -24,6 +24,8 @@ export function closureMissing(cpu: ClosureCpu): string | undefined {
 export interface DynamicClosure {
   /** The folder in which `nix/store` lies. */
   readonly root: string;
+  /** The folder of its `default.nix`. */
+  readonly source: string;
   readonly hello: string;
   /** Its program is a link into `hello`. */
   readonly wrapped: string;
@@ -83,6 +85,7 @@ export async function buildClosure(folder: string, cpu: ClosureCpu): Promise<Dyn
   const requisites = await done('nix-store', ['--query', '--requisites', wrapped]);
   return {
     root,
+    source,
     hello: await outPath('hello'),
     wrapped,
     odd,

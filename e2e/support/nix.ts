@@ -3,6 +3,7 @@ import { copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheFolder, findProgram, REPOSITORY } from '@uport/testkit';
 import { test } from 'vitest';
+import { notRoot } from './tools.ts';
 import { type Finished, type StartOptions, start } from './uport.ts';
 
 export const nixMissing = findProgram('nix') ? undefined : 'nix missing: apt-get install nix-bin';
@@ -87,7 +88,10 @@ export function nixIn(
   };
 }
 
-/** A root of its own in which `$0/nix` is /nix, so that this machine's root gets none. */
+/**
+ * A root of its own in which `$0/nix` is /nix, so that this machine's root gets none, and `$1`, unless
+ * it is empty, is /usr.
+ */
 const AT_ITS_PLACE = `
   mkdir -p "$0/nix" "$0/mounts" && mount -t tmpfs tmpfs "$0/mounts" || exit 1
   for each in /*; do
@@ -98,16 +102,49 @@ const AT_ITS_PLACE = `
     fi
   done
   mkdir "$0/mounts/nix" && mount --rbind "$0/nix" "$0/mounts/nix" || exit 1
-  exec chroot "$0/mounts" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"`;
+  [ -z "$1" ] || mount --bind "$1" "$0/mounts/usr" || exit 1
+  root=$0; shift
+  exec chroot "$root/mounts" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"`;
 
-/** The same store, at its usual place: what Nix 2.8 wants for templates. Needs root. */
-export function nixAtItsPlace(root: string, release: NixRelease = THIS_MACHINES): Nix {
+/** Why tests can't have a store at its usual place. */
+export const noUsualPlace = nixMissing ?? notRoot('a store at /nix');
+
+/**
+ * The same store, at its usual place. Only there does Nix heed `sandbox = false`, since builds must find
+ * any other under its usual name, and only there does Nix 2.8 find templates. Needs root.
+ */
+export function nixAtItsPlace(
+  root: string,
+  settings: readonly string[] = [],
+  { root: debian }: NixRelease = THIS_MACHINES,
+): Nix {
+  const usr = debian === undefined ? '' : `${debian}/usr`;
   return (command, args, options = {}) =>
-    nixIn(root, [], release)(
+    nixIn(root, settings)(
       'unshare',
-      ['--mount', 'sh', '-c', AT_ITS_PLACE, root, command, ...args],
+      ['--mount', 'sh', '-c', AT_ITS_PLACE, root, usr, command, ...args],
       { ...options, env: { NIX_REMOTE: 'local', NIX_STATE_DIR: '/nix/var/nix', ...options.env } },
     );
+}
+
+/**
+ * A flake in the store, where Nix does not copy it again at each call. The store must be that of later
+ * calls.
+ */
+export async function inStore(nix: Nix, flake: string): Promise<string> {
+  const told = await nix('nix', ['flake', 'metadata', '--json', `path:${flake}`]);
+  if (told.status !== 0) throw new Error(`nix flake metadata: ${told.stderr}`);
+  return JSON.parse(told.stdout).path;
+}
+
+/** Options by which inputs of a flake are others. */
+export function overriding(
+  ...inputs: readonly (readonly [name: string, folder: string])[]
+): readonly string[] {
+  return [
+    '--no-write-lock-file',
+    ...inputs.flatMap(([name, place]) => ['--override-input', name, `path:${place}`]),
+  ];
 }
 
 /** The tests' own small nixpkgs as a flake in `folder`, with Debian's static busybox. */

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 
 /** A new folder; its name is short and lower case throughout, since podman takes no others. */
 export async function temporaryFolder(): Promise<string> {
@@ -9,6 +12,10 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-export function removeFolder(folder: string): Promise<void> {
-  return rm(folder, { recursive: true, force: true, maxRetries: 3 });
+/** With its folders that nobody may write to, as Nix makes them. */
+export async function removeFolder(folder: string): Promise<void> {
+  if (process.getuid?.() !== 0 && existsSync(folder)) {
+    await promisify(execFile)('chmod', ['-R', 'u+rwX', folder]);
+  }
+  await rm(folder, { recursive: true, force: true, maxRetries: 3 });
 }

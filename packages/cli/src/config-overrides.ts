@@ -42,10 +42,6 @@ export const NOT_WITH_CONFIG: readonly string[] = [
   'debian-archived',
   'cache',
   'cache-key',
-  'nix-store',
-  'nix-trusted-key',
-  'store-references',
-  'store-prefix',
 ];
 
 /** What the given flags say in place of a configuration. */
@@ -71,6 +67,13 @@ export function configOverrides(given: GivenFlags, app: AppConfig): Partial<AppC
     preload: files('preload'),
     cpu: text('cpu'),
   });
+  const store = text('nix-store');
+  const nix = defined({
+    store: store === undefined || store.includes('://') ? store : path.resolve(store),
+    trustedKeys: list('nix-trusted-key'),
+    references: text('store-references'),
+    storePrefix: text('store-prefix'),
+  });
   const entrypoint = text('entrypoint');
   return defined({
     name: text('name'),
@@ -88,6 +91,7 @@ export function configOverrides(given: GivenFlags, app: AppConfig): Partial<AppC
     emit: emitOverride(given, app),
     image: Object.keys(image).length > 0 ? image : undefined,
     guest: Object.keys(guest).length > 0 ? guest : undefined,
+    nix: Object.keys(nix).length > 0 ? nix : undefined,
     outDir: text('out') === undefined ? undefined : path.resolve(text('out') as string),
     sourceDateEpoch: given['source-date-epoch'] as number | undefined,
     push: list('push'),

@@ -1,6 +1,5 @@
 import { Flags } from '@oclif/core';
 import { DEFAULT_STORE_PREFIX, type NixImportOptions } from '@uport/core';
-import { usage } from './pairs.ts';
 
 const GROUP = 'NIX STORE';
 
@@ -40,12 +39,6 @@ export function nixImport(flags: {
   readonly 'store-prefix'?: string | undefined;
 }): NixImportOptions {
   const { 'store-references': references, 'store-prefix': storePrefix } = flags;
-  if (storePrefix !== undefined && references !== 'rewrite') {
-    throw usage(
-      '--store-prefix is for closures that are rewritten',
-      'add --store-references rewrite',
-    );
-  }
   return {
     ...(flags['nix-store'] !== undefined && { store: flags['nix-store'] }),
     ...(flags['nix-trusted-key'] && { trustedKeys: flags['nix-trusted-key'] }),

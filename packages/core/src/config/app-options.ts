@@ -4,6 +4,7 @@ import type { BuildOptions } from '../build.ts';
 import type { EmitRequest } from '../emitters/emitter.ts';
 import { fatelf, nixPackage, oci, universal } from '../emitters/index.ts';
 import { parseArch } from '../model/arch.ts';
+import type { NixImportOptions } from '../nix-closure/load-nix-app.ts';
 import { parseEmulatorProvider } from '../qemu/providers.ts';
 import type { AppConfig } from './schema.ts';
 
@@ -54,6 +55,7 @@ export function appOptions(app: AppConfig, folder: string): ConfiguredOptions {
       ...(guest.preload && { preload: guest.preload.map(at) }),
     },
     ...librariesOf(app, at),
+    ...(app.nix && { nix: nixOf(app.nix, at) }),
     ...(app.sourceDateEpoch !== undefined && { sourceDateEpoch: app.sourceDateEpoch }),
   };
 }
@@ -75,6 +77,19 @@ function librariesOf(
       ...(keyring !== undefined && { keyring: at(keyring) }),
       ...(archived !== undefined && { archived }),
     },
+  };
+}
+
+function nixOf(
+  { store, trustedKeys, references, storePrefix }: NonNullable<AppConfig['nix']>,
+  at: (file: string) => string,
+): NixImportOptions {
+  const isAddress = store !== undefined && /^[a-z][a-z0-9+.-]*:\/\//i.test(store);
+  return {
+    ...(store !== undefined && { store: isAddress ? store : at(store) }),
+    ...(trustedKeys && { trustedKeys }),
+    ...(references && { references }),
+    ...(storePrefix !== undefined && { storePrefix }),
   };
 }
 
@@ -100,8 +115,11 @@ function emitRequests({ emit = ['oci'] }: AppConfig): readonly EmitRequest[] {
 }
 
 function provider(spec: string, folder: string) {
-  const dir = /^dir:(.+)$/s.exec(spec)?.[1];
-  return parseEmulatorProvider(dir === undefined ? spec : `dir:${path.resolve(folder, dir)}`);
+  // What nix: takes out of a cache has its address before a #.
+  const [, kind, place] = /^(dir|nix(?!:[^#]*#)):(.+)$/s.exec(spec) ?? [];
+  return parseEmulatorProvider(
+    place === undefined ? spec : `${kind}:${path.resolve(folder, place)}`,
+  );
 }
 
 function listOf(words: Words): readonly string[] {

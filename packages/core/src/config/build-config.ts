@@ -179,8 +179,8 @@ function isWhole({ config, apps = [], overrides }: ConfigWork): boolean {
   return (
     apps.length === 0 &&
     config.apps.every(({ config: app }) => {
-      const { hosts, emulators, slices, input, entrypoint, guest } = overrides?.(app) ?? {};
-      return (hosts ?? emulators ?? slices ?? input ?? entrypoint ?? guest) === undefined;
+      const { hosts, emulators, slices, input, entrypoint, guest, nix } = overrides?.(app) ?? {};
+      return (hosts ?? emulators ?? slices ?? input ?? entrypoint ?? guest ?? nix) === undefined;
     })
   );
 }
@@ -189,13 +189,17 @@ function outDirOf({ config, several, name }: Planned): string {
   return config.outDir ?? (several ? `dist/${name}` : 'dist');
 }
 
-/** What the caller says comes before what the configuration says; lists and maps inside `image` and `guest` are taken whole. */
+/**
+ * What the caller says comes before what the configuration says; lists and maps inside `image`, `guest`
+ * and `nix` are taken whole.
+ */
 export function mergeApp(app: AppConfig, overrides: Partial<AppConfig>): AppConfig {
   return {
     ...app,
     ...overrides,
     ...((app.image || overrides.image) && { image: { ...app.image, ...overrides.image } }),
     ...((app.guest || overrides.guest) && { guest: { ...app.guest, ...overrides.guest } }),
+    ...((app.nix || overrides.nix) && { nix: { ...app.nix, ...overrides.nix } }),
   };
 }
 

@@ -66,6 +66,23 @@ test('relative paths count from the configuration’s folder, others stay', () =
   expect(appOptions({ input: 'nix-export:x' }, '/project').input).toBe('nix-export:x');
 });
 
+test('a Nix store is a folder or an address', () => {
+  const nix = { store: 'stores/a', references: 'rewrite', storePrefix: '/opt/a' } as const;
+  expect(appOptions({ input: 'a', nix }, '/project').nix).toEqual({
+    ...nix,
+    store: '/project/stores/a',
+  });
+  const cached = { store: 'file:///cache', trustedKeys: ['a:b'] };
+  expect(appOptions({ input: 'a', nix: cached }, '/project').nix).toEqual(cached);
+  expect(appOptions({ input: 'a' }, '/project')).not.toHaveProperty('nix');
+  const emulators = ['dir:a', 'nix:./result', 'nix:file:///cache#/nix/store/x', 'nix', 'debian'];
+  const { providers } = appOptions({ input: 'a', emulators }, '/project');
+  expect(providers?.map(({ name }) => name)).toEqual([
+    ...['dir:/project/a', 'nix:/project/result', 'nix:file:///cache#/nix/store/x', 'nix'],
+    'debian',
+  ]);
+});
+
 test.each([
   ['a name that there is not', 'json', '{"input":"a","inptu":1}', /inptu/],
   ['a wrong kind of value', 'yaml', 'input: 1\n', /input: .*string/],
@@ -77,6 +94,7 @@ test.each([
   ],
   ['an emitter that there is not', 'json', '{"input":"a","emit":["zip"]}', /emit/],
   ['no app', 'json', '{"apps":{}}', /no app/],
+  ['a Nix store without references', 'json', '{"input":"a","nix":{"references":1}}', /references/],
   ['a list', 'json', '[]', /input: /],
   ['broken JSON', 'json', '{', /JSON/],
   ['broken YAML', 'yaml', 'a: [', /line 1/],

@@ -99,6 +99,27 @@ const guest = z
   })
   .describe("What the guest's programs get and host programs never see.");
 
+const nixStore = z
+  .strictObject({
+    store: z
+      .string()
+      .optional()
+      .describe('A folder with nix/store in it, or the address of a binary cache.'),
+    trustedKeys: z
+      .array(z.string())
+      .optional()
+      .describe("Public keys that sign for the cache, as NAME:BASE64. Default: cache.nixos.org's."),
+    references: z
+      .enum(['keep', 'rewrite'])
+      .optional()
+      .describe('rewrite: the closure lies outside /nix/store. Default: keep.'),
+    storePrefix: z
+      .string()
+      .optional()
+      .describe('Where a rewritten closure lies: an absolute path of at most 34 bytes.'),
+  })
+  .describe('How an app that lies in a Nix store is taken.');
+
 export const appSchema = z.strictObject({
   input: z.string().describe('An ELF program, a folder, or a Nix store path.'),
   name: z.string().optional().describe("The app's name. Default: the input's file name."),
@@ -113,11 +134,14 @@ export const appSchema = z.strictObject({
     .array(z.string())
     .min(1)
     .optional()
-    .describe('Where emulators come from: debian, debian:SUITE or dir:PATH. Default: debian.'),
+    .describe(
+      'Where emulators come from: debian, debian:SUITE, dir:PATH or nix:STORE-PATH. Default: debian.',
+    ),
   emit: emit.optional(),
   image: image.optional(),
   guest: guest.optional(),
   fromDebian: libraries.optional(),
+  nix: nixStore.optional(),
   outDir: z
     .string()
     .optional()

@@ -67,7 +67,10 @@ export async function loadNixApp(
   options: LoadNixOptions,
   { store, progress, signal }: LoadNixContext,
 ): Promise<App | undefined> {
-  if (options.storePrefix !== undefined) checkPrefix(options.storePrefix);
+  if (options.storePrefix !== undefined) {
+    checkPrefix(options.storePrefix);
+    if (options.references !== 'rewrite') throw prefixUnused();
+  }
   const exported = input.startsWith(EXPORT) ? input.slice(EXPORT.length) : undefined;
   const named = exported === undefined ? nixInput(input, options.store) : undefined;
   if (exported === undefined && named === undefined) {
@@ -94,6 +97,15 @@ export async function loadNixApp(
   } finally {
     task.done();
   }
+}
+
+function prefixUnused(): UportError {
+  return new UportError({
+    code: 'UPORT_NIX_STORE_PREFIX',
+    category: 'usage',
+    message: 'a store prefix is for closures that are rewritten',
+    hint: 'add --store-references rewrite',
+  });
 }
 
 /** A single program without a loader, which is an app as it is. */
