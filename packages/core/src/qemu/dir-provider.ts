@@ -3,7 +3,7 @@ import path from 'node:path';
 import { UportError } from '@uport/errors';
 import type { Arch } from '../model/arch.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
-import { checkEmulator, compareQemuVersions, readEmulatorFile } from './emulator-file.ts';
+import { chooseEmulator, emulatorNames, pinEmulator, spellings } from './choose-emulator.ts';
 import type { EmulatorProvider, ProviderContext } from './provider.ts';
 
 /** Where programs lie below a folder. */
@@ -28,39 +28,15 @@ async function find(
   context: ProviderContext,
 ): Promise<PinnedEmulator | undefined> {
   await checkFolder(folder);
-  let best: { file: string; version: string } | undefined;
-  let refused: unknown;
-  for (const file of await candidates(folder, guest, host)) {
-    context.signal.throwIfAborted();
-    try {
-      const emulator = await readEmulatorFile(path.join(folder, file));
-      // Builds for other hosts may lie side by side under the same names.
-      if (emulator.host !== host) continue;
-      const { version } = checkEmulator(emulator, guest, host, file);
-      if (!best || compareQemuVersions(version, best.version) > 0) best = { file, version };
-    } catch (error) {
-      if (!(error instanceof UportError)) throw error;
-      // A wrapper script beside the program is no fault of the program.
-      if (error.code !== 'UPORT_ELF_NOT_ELF') refused ??= error.inFile(path.join(folder, file));
-    }
-  }
-  if (!best) {
-    if (refused) throw refused;
-    return undefined;
-  }
-  const { digest, size } = await context.store.putFile(path.join(folder, best.file), {
-    signal: context.signal,
+  const files = (await candidates(folder, guest, host)).map((file) => {
+    const place = path.join(folder, file);
+    return { place, shown: place, file };
   });
-  return {
-    kind: 'qemu',
-    host: host.name,
-    guest: guest.name,
-    version: best.version,
-    digest,
-    size,
-    // Relative, so that a plan is the same wherever the folder lies.
-    origin: { provider: 'dir', file: best.file },
-  };
+  const found = await chooseEmulator(files, guest, host, context.signal);
+  if (found === undefined) return undefined;
+  // Relative, so that a plan is the same wherever the folder lies.
+  const origin = { provider: 'dir', file: found.chosen.file } as const;
+  return pinEmulator(found, guest, host, origin, context);
 }
 
 /** Files that may be it, relative to the folder, in a fixed order. */
@@ -79,38 +55,6 @@ async function candidates(folder: string, guest: Arch, host: Arch): Promise<read
     }
   }
   return found;
-}
-
-/** What an emulator's file may be called. */
-export function emulatorNames(guest: Arch, host: Arch): ReadonlySet<string> {
-  const programs = new Set<string>();
-  for (const name of [guest.name, ...spellings(guest)]) {
-    for (const static_ of ['', '-static']) {
-      programs.add(`qemu-${name}${static_}`);
-      for (const hostName of spellings(host)) {
-        programs.add(`qemu-${name}${static_}-${hostName}`);
-        programs.add(`qemu-${name}-${hostName}${static_}`);
-      }
-    }
-  }
-  return programs;
-}
-
-/** What people call a CPU in names of folders and files. */
-function spellings(arch: Arch): readonly string[] {
-  return [
-    ...new Set(
-      [
-        arch.name,
-        arch.debian,
-        arch.gnu,
-        arch.nix,
-        arch.oci?.architecture,
-        ...arch.uname,
-        ...arch.aliases,
-      ].filter((name): name is string => name !== undefined && !name.includes('/')),
-    ),
-  ];
 }
 
 async function checkFolder(folder: string): Promise<void> {

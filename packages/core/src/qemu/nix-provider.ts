@@ -19,8 +19,12 @@ import { type NixInput, nixInput } from '../nix-closure/nix-input.ts';
 import type { NixStore } from '../nix-closure/nix-store.ts';
 import { type NixClosure, readClosure } from '../nix-closure/read-closure.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
-import { emulatorNames } from './dir-provider.ts';
-import { checkEmulator, compareQemuVersions, readEmulatorFile } from './emulator-file.ts';
+import {
+  chooseEmulator,
+  type EmulatorCandidate,
+  emulatorNames,
+  pinEmulator,
+} from './choose-emulator.ts';
 import type { EmulatorProvider, ProviderContext } from './provider.ts';
 
 /** Where Nix puts what a user or the system has installed. */
@@ -168,14 +172,6 @@ async function openClosure(source: string, context: ProviderContext): Promise<Ni
   }
 }
 
-interface Found {
-  readonly version: string;
-  readonly file: FileEntry;
-  /** The bytes on disk. */
-  readonly place: string;
-  readonly closure: NixClosure;
-}
-
 async function find(
   closures: readonly NixClosure[],
   guest: Arch,
@@ -183,65 +179,40 @@ async function find(
   context: ProviderContext,
 ): Promise<PinnedEmulator | undefined> {
   const names = emulatorNames(guest, host);
-  let best: Found | undefined;
-  let refused: unknown;
-  for (const closure of closures) {
-    for (const { file, place } of candidates(closure, names)) {
-      context.signal.throwIfAborted();
-      const shown = `/${file.path}`;
-      try {
-        const emulator = await readEmulatorFile(place);
-        if (emulator.host !== host) continue;
-        const { version } = checkEmulator(emulator, guest, host, shown);
-        if (!best || compareQemuVersions(version, best.version) > 0) {
-          best = { version, file, place, closure };
-        }
-      } catch (error) {
-        if (!(error instanceof UportError)) throw error;
-        if (error.code === 'UPORT_EMULATOR_NOT_STATIC') refused ??= notStatic(error, shown);
-        else if (error.code !== 'UPORT_ELF_NOT_ELF') refused ??= error.inFile(shown);
-      }
-    }
-  }
-  if (best === undefined) {
-    if (refused !== undefined) throw refused;
-    return undefined;
-  }
-  const { digest, size } = await context.store.putFile(best.place, {
-    expected: best.file.digest,
-    signal: context.signal,
-  });
-  const [, , name] = best.file.path.split('/') as [string, string, string];
-  return {
-    kind: 'qemu',
-    host: host.name,
-    guest: guest.name,
-    version: best.version,
-    digest,
-    size,
-    origin: {
-      provider: 'nix',
-      storePath: `/nix/store/${name}`,
-      narHash: await narHash(best.closure, name, context.signal),
-      file: best.file.path.split('/').slice(3).join('/'),
-    },
-  };
+  const files = closures.flatMap((closure) => candidates(closure, names));
+  const found = await chooseEmulator(files, guest, host, context.signal, (fault, { shown }) =>
+    fault.code === 'UPORT_EMULATOR_NOT_STATIC' ? notStatic(fault, shown) : fault,
+  );
+  if (found === undefined) return undefined;
+  const { closure, file } = found.chosen;
+  const [, , name] = file.path.split('/') as [string, string, string];
+  const origin = {
+    provider: 'nix',
+    storePath: `/nix/store/${name}`,
+    narHash: await narHash(closure, name, context.signal),
+    file: file.path.split('/').slice(3).join('/'),
+  } as const;
+  return pinEmulator(found, guest, host, origin, context, file.digest);
+}
+
+interface NixCandidate extends EmulatorCandidate {
+  readonly file: FileEntry;
+  readonly closure: NixClosure;
 }
 
 /** Files in `bin` folders, links followed, each once. */
-function candidates(
-  { scan }: NixClosure,
-  names: ReadonlySet<string>,
-): readonly { readonly file: FileEntry; readonly place: string }[] {
+function candidates(closure: NixClosure, names: ReadonlySet<string>): readonly NixCandidate[] {
+  const { scan } = closure;
   const entries = new Map(scan.entries.map((entry) => [entry.path, entry]));
-  const found = new Map<BytePath, { file: FileEntry; place: string }>();
+  const found = new Map<BytePath, NixCandidate>();
   for (const entry of scan.entries) {
     const parts = entry.path.split('/');
     if (parts.length < 5 || parts.at(-2) !== 'bin' || !names.has(parts.at(-1) as string)) continue;
     const file = resolveEntry(entries, entry.path);
     const place = file?.type === 'file' ? scan.files.get(file.digest) : undefined;
     if (file?.type === 'file' && place !== undefined) {
-      found.set(file.path, { file, place: place.toString() });
+      const shown = `/${file.path}`;
+      found.set(file.path, { place: place.toString(), shown, file, closure });
     }
   }
   return [...found.values()];
