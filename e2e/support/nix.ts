@@ -101,10 +101,11 @@ const AT_ITS_PLACE = `
       mkdir "$0/mounts$each" && mount --rbind "$each" "$0/mounts$each" || exit 1
     fi
   done
-  mkdir "$0/mounts/nix" && mount --rbind "$0/nix" "$0/mounts/nix" || exit 1
-  [ -z "$1" ] || mount --bind "$1" "$0/mounts/usr" || exit 1
-  root=$0; shift
-  exec chroot "$root/mounts" sh -c 'cd "$0" && exec "$@"' "$PWD" "$@"`;
+  mkdir "$0/mounts/nix" "$0/mounts/old" && mount --rbind "$0/nix" "$0/mounts/nix" || exit 1
+  # A chroot would not do: Nix goes back to the namespace's own root before it runs a program.
+  here=$PWD && cd "$0/mounts" && pivot_root . old && umount -l /old && rmdir /old || exit 1
+  [ -z "$1" ] || mount --bind "$1" /usr || exit 1
+  shift && cd "$here" && exec "$@"`;
 
 /** Why tests can't have a store at its usual place. */
 export const noUsualPlace = nixMissing ?? notRoot('a store at /nix');
