@@ -45,7 +45,7 @@ async function digests(cwd: string, args: readonly string[], options: StartOptio
   );
 }
 
-test('init, build, a lock, another machine, drift', { timeout: 120_000 }, async () => {
+test('init, build, a lock, another machine, drift', async () => {
   const here = await project('here');
   const init = ['init', '--input', 'nqueens', '--emit', 'oci,universal', '--host', 'amd64,arm64'];
   expect(await uport(init, { cwd: here })).toMatchObject({ status: 0 });
