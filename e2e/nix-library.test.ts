@@ -42,6 +42,8 @@ const NODE = '/opt/uport-node';
 const TYPESCRIPT = '/opt/uport-typescript';
 const COMPILER = path.join(REPOSITORY, 'node_modules/@typescript/typescript-linux-x64/lib');
 const HOSTS = ['x86_64-linux', 's390x-linux'];
+/** What Node needs. Newer Nixes make a link in the sandbox of what is one outside. */
+const LIBRARIES = ['/lib64=/usr/lib64', '/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu'];
 const { version } = JSON.parse(
   readFileSync(path.join(REPOSITORY, 'packages/cli/package.json'), 'utf8'),
 );
@@ -78,8 +80,7 @@ const lacking = nixMissing ?? missingTools('busybox') ?? otherCpu;
 
 /** Nix whose sandbox holds the Node that runs the tests, and nothing else of the machine. */
 function nixWithNode(release: NixRelease) {
-  const libraries = ['/lib64', '/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu'];
-  const paths = [`${NODE}/bin/node=${process.execPath}`, ...libraries].join(' ');
+  const paths = [`${NODE}/bin/node=${process.execPath}`, ...LIBRARIES].join(' ');
   return nixIn(root, ['sandbox = true', `extra-sandbox-paths = ${paths}`], release);
 }
 
@@ -243,9 +244,8 @@ describe.each(NIX_RELEASES)('$name', (release) => {
   );
 
   test.skipIf(lacking)(named('the command, from source', lacking), async () => {
-    const libraries = ['/lib64', '/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu'];
     const tools = [`${NODE}/bin/node=${process.execPath}`, `${TYPESCRIPT}/bin=${COMPILER}`];
-    const paths = [...tools, ...libraries].join(' ');
+    const paths = [...tools, ...LIBRARIES].join(' ');
     const settings = ['sandbox = true', `extra-sandbox-paths = ${paths}`];
     const nix = nixIn(root, settings, release);
     // As npm would fetch them: the sandbox has no network, and Nix does not build what it has.
