@@ -19,10 +19,14 @@ static void close_between(unsigned first, unsigned last) {
 
 void close_all(int first, const int *kept) {
   unsigned from = (unsigned)first;
-  for (; kept && *kept >= 0; kept++) {
-    if ((unsigned)*kept < from) continue;
-    if (*kept > 0) close_between(from, (unsigned)*kept - 1);
-    from = (unsigned)*kept + 1;
+  for (;;) {
+    unsigned next = ~0U;
+    for (const int *one = kept; one && *one >= 0; one++) {
+      if ((unsigned)*one >= from && (unsigned)*one < next) next = (unsigned)*one;
+    }
+    if (next == ~0U) break;
+    if (next > 0) close_between(from, next - 1);
+    from = next + 1;
   }
   close_between(from, ~0U);
 }

@@ -49,6 +49,9 @@ struct program {
 };
 
 enum { PER_ABI = 12, ABIS_MAX = 4 };
+static struct instruction instructions[ABIS_MAX * PER_ABI + 1];
+static uint16_t instruction_count;
+_Static_assert(sizeof instructions == EXEC_FILTER_SIZE_MAX, "as the header says");
 
 uint32_t exec_pass(void) {
   /* The C library has use for the first ones of these 16 bytes. */
@@ -84,7 +87,6 @@ static int install(const struct program *program, int *listener) {
 }
 
 int install_exec_filter(int *listener) {
-  struct instruction instructions[ABIS_MAX * PER_ABI + 1];
   uint32_t action = listener ? ACTION_NOTIFY : ACTION_TRACE, pass = exec_pass();
   uint16_t count = 0;
   for (unsigned i = 0; i < host_abi_count && i < ABIS_MAX; i++) {
@@ -106,6 +108,7 @@ int install_exec_filter(int *listener) {
     for (unsigned k = 0; k < PER_ABI; k++) instructions[count++] = part[k];
   }
   instructions[count++] = (struct instruction){RETURN, 0, 0, ACTION_ALLOW};
+  instruction_count = count;
   struct program program = {.count = count, .instructions = instructions};
   int error = install(&program, listener);
   if (error != EACCES) return error;
@@ -113,4 +116,8 @@ int install_exec_filter(int *listener) {
   debug("ptrace: no_new_privs is set: setuid programs gain nothing", NULL);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
   return install(&program, listener);
+}
+
+bool is_exec_filter(const void *bytes, size_t size) {
+  return size == instruction_count * sizeof *instructions && memcmp(bytes, instructions, size) == 0;
 }

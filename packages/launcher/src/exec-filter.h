@@ -3,6 +3,7 @@
 #define UPORT_EXEC_FILTER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What PTRACE_GETEVENTMSG tells at a stop by the filter. */
@@ -24,5 +25,10 @@ int exec_unsupervised(const char *file, char *const *argv, char *const *environm
  * given through that descriptor (Linux 5.19), else for the tracer. Sets no_new_privs where the kernel
  * asks for it. Returns 0 or an errno. */
 int install_exec_filter(int *listener);
+
+/* Whether these bytes, as the kernel shows a filter, are those that were installed last. Other starts
+ * have other ones. */
+enum { EXEC_FILTER_SIZE_MAX = (4 * 12 + 1) * 8 };
+bool is_exec_filter(const void *bytes, size_t size);
 
 #endif

@@ -28,6 +28,7 @@
 #include "cpu.h"
 #include "descriptors.h"
 #include "exec-filter.h"
+#include "guard.h"
 #include "kernel-version.h"
 #include "memory.h"
 #include "message.h"
@@ -76,15 +77,12 @@ static void set_signals(int how, const unsigned long *wanted, unsigned long *bef
 
 /* Closes what is the app's. */
 static void keep_own_descriptors(void) {
-  int kept[EMULATORS_MAX + 3] = {-1};
+  int kept[EMULATORS_MAX + 3];
   unsigned count = 0;
-  for (unsigned i = 0; i < EMULATORS_MAX + 2; i++) {
-    int one = i < EMULATORS_MAX ? descriptor_of_supervisor(i) : i == EMULATORS_MAX ? shared.line : -1;
-    if (i == EMULATORS_MAX + 1 && debug_wanted) one = STDERR_FILENO;
-    if (one < 0) continue;
-    unsigned place = count++;
-    for (; place > 0 && kept[place - 1] > one; place--) kept[place] = kept[place - 1];
-    kept[place] = one;
+  if (debug_wanted) kept[count++] = STDERR_FILENO;
+  if (shared.line >= 0) kept[count++] = shared.line;
+  for (unsigned i = 0; i < EMULATORS_MAX; i++) {
+    if (descriptor_of_supervisor(i) >= 0) kept[count++] = descriptor_of_supervisor(i);
   }
   kept[count] = -1;
   close_all(0, kept);
@@ -157,7 +155,7 @@ static int live(void *unused) {
   if (!traces && listener < 0) _exit(0);
   prctl(PR_SET_NAME, "uport-children", 0, 0, 0);
   if (chdir("/") != 0) debug("ptrace: / is no working directory", NULL);
-  if (!traces) supervise_listening(listener);
+  if (!traces) supervise_listening(listener, shared.app);
   supervise_traced(shared.app);
 }
 
@@ -196,7 +194,7 @@ static bool may_listen(const struct manifest *manifest) {
   if (strcmp(host_name, "arm") == 0) return false;
   /* It keeps the guest's variables from programs of the host at the stop after their exec. */
   return !has_guest_settings(&manifest->surroundings) &&
-         kernel_is_at_least(LISTEN_MAJOR, LISTEN_MINOR) && may_attach_always();
+         kernel_is_at_least(LISTEN_MAJOR, LISTEN_MINOR) && may_attach_always() && may_guard();
 }
 
 static int wait_until_done(void) {

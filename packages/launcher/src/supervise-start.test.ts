@@ -187,13 +187,13 @@ describe.each(SUPERVISOR_MODES)(
       });
 
       test.each([
-        ['SIGTERM', 15, /^120 of 120, stopped none\n$/],
-        ['SIGSTOP', 19, /^120 of 120, stopped some\n$/],
-        ['SIGWINCH', 28, /^120 of 120, stopped none\n$/],
+        ['SIGTERM', 15, /^60 of 60, stopped none\n$/],
+        ['SIGSTOP', 19, /^60 of 60, stopped some\n$/],
+        ['SIGWINCH', 28, /^60 of 60, stopped none\n$/],
       ])(
         '%s at any moment of it is nothing but that',
         (_, number, expected) => {
-          const words = [`${number}`, '120', '40', ...[...prefix, launch].slice(-1)];
+          const words = [`${number}`, '60', '80', ...[...prefix, launch].slice(-1)];
           const [first = '', ...rest] = [
             ...prefix,
             bench.at('storm'),

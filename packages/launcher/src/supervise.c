@@ -12,7 +12,7 @@
  *   at the stop after the exec it puts the arguments in place, and detaches.
  *
  * Whatever comes between, such as a signal, makes it detach at once: the call is then made again and
- * asked about again. Should it be killed, programs can be started no more (ENOSYS). */
+ * asked about again. Should it be killed, its guard kills the app: see guard.h. */
 #include "supervise.h"
 
 #include <errno.h>
@@ -20,7 +20,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -30,9 +29,11 @@
 
 #include "exec-filter.h"
 #include "exec-rewrite.h"
+#include "guard.h"
 #include "heap.h"
 #include "memory.h"
 #include "message.h"
+#include "notification.h"
 #include "tracees.h"
 
 /* From Linux's ptrace.h and seccomp.h, where the C library has other names or none. */
@@ -45,30 +46,10 @@ enum {
   GO_ON = 1,     /* SECCOMP_USER_NOTIF_FLAG_CONTINUE */
 };
 
-struct notification {
-  uint64_t id;
-  uint32_t thread;
-  uint32_t flags;
-  uint32_t number;
-  uint32_t arch;
-  uint64_t instruction;
-  uint64_t args[6];
-};
-
-struct answer {
-  uint64_t id;
-  int64_t value;
-  int32_t error;
-  uint32_t flags;
-};
-
-#define RECEIVE _IOWR('!', 0, struct notification)
-#define SEND _IOWR('!', 1, struct answer)
-#define IS_VALID _IOW('!', 2, uint64_t)
-
 static struct rewriter rewriter;
 static struct rewrite *spare;
 static unsigned waiting;
+static pid_t guard = -1;
 
 static struct rewrite *take_rewrite(void) {
   struct rewrite *one = spare;
@@ -337,14 +318,15 @@ static void answer_one(int listener) {
   struct notification asked;
   struct exec_call call;
   memset(&asked, 0, sizeof asked);
-  if (ioctl(listener, RECEIVE, &asked) != 0) return;
+  if (ioctl(listener, NOTIFICATION_RECEIVE, &asked) != 0) return;
+  tell_guard(asked.id);
   struct answer answer = {.id = asked.id, .flags = GO_ON};
   pid_t thread = (pid_t)asked.thread;
   struct rewrite *rewrite = take_rewrite();
   if (rewrite && thread != 0 && read_notified(&asked, &call) &&
       plan_rewrite(&rewriter, thread, &call, rewrite)) {
     /* It may have been killed, and its number be another's. */
-    if (ioctl(listener, IS_VALID, &asked.id) == 0 && attach(thread, rewrite)) {
+    if (ioctl(listener, NOTIFICATION_IS_VALID, &asked.id) == 0 && attach(thread, rewrite)) {
       rewrite = NULL;
       answer.error = -RESTART;
       answer.flags = 0;
@@ -353,7 +335,8 @@ static void answer_one(int listener) {
     }
   }
   if (rewrite) give_back(rewrite);
-  ioctl(listener, SEND, &answer);
+  ioctl(listener, NOTIFICATION_SEND, &answer);
+  tell_guard(0);
 }
 
 /* The call is made again. Where it cannot be changed the kernel answers it: asked about once more,
@@ -418,14 +401,17 @@ static void forget_if_gone(struct tracee *tracee) {
   if (tracee->stage == FREE && kill(tracee->thread, 0) != 0 && errno == ESRCH) lose(tracee->thread);
 }
 
-void supervise_listening(int listener) {
+void supervise_listening(int listener, pid_t app) {
   const struct sigaction standard = {.sa_handler = SIG_DFL};
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
   /* Where it is ignored, as it may have been by who started the app, nothing comes. */
   sigaction(SIGCHLD, &standard, NULL);
-  struct pollfd sources[2] = {{.fd = listener, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+  guard = start_guard(listener, app);
+  struct pollfd sources[2] = {
+      {.fd = listener, .events = POLLIN},
+      {.fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN}};
   bool first = true;
   for (;;) {
     if (poll(sources, 2, -1) < 0) {
@@ -435,7 +421,6 @@ void supervise_listening(int listener) {
     struct heap_mark mark = mark_heap();
     if (first) {
       ask_for_short_slices();
-      sources[1].fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
       first = false;
     }
     if ((sources[1].revents & POLLIN) != 0) {
@@ -443,7 +428,10 @@ void supervise_listening(int listener) {
       int status;
       pid_t thread;
       if (read(sources[1].fd, &sent, sizeof sent) < 0 && errno != EAGAIN) _exit(1);
-      while ((thread = waitpid(-1, &status, __WALL | WNOHANG)) > 0) handle_listened(thread, status);
+      while ((thread = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
+        if (thread == guard && !WIFSTOPPED(status)) end_all(listener, app);
+        handle_listened(thread, status);
+      }
     }
     if ((sources[0].revents & POLLIN) != 0) {
       each_tracee(forget_if_gone);

@@ -29,6 +29,6 @@ bool follow_start(pid_t app, const int *let_go);
 
 /* The rest of the supervisor's life. */
 __attribute__((noreturn)) void supervise_traced(pid_t app);
-__attribute__((noreturn)) void supervise_listening(int listener);
+__attribute__((noreturn)) void supervise_listening(int listener, pid_t app);
 
 #endif

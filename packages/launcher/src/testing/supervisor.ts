@@ -33,11 +33,19 @@ export function processes(is: (pid: string) => boolean): number[] {
 }
 
 /** The one supervisor of this launcher, as soon as it is there. */
-export async function supervisorOf(launch: string): Promise<number> {
+export function supervisorOf(launch: string): Promise<number> {
+  return onlyProcess('uport-children', launch);
+}
+
+/** The same of the guard of one that listens. */
+export function guardOf(launch: string): Promise<number> {
+  return onlyProcess('uport-guard', launch);
+}
+
+async function onlyProcess(name: string, launch: string): Promise<number> {
   for (;;) {
     const found = processes(
-      (pid) =>
-        field(pid, 'Name') === 'uport-children' && readlinkSync(`/proc/${pid}/exe`) === launch,
+      (pid) => field(pid, 'Name') === name && readlinkSync(`/proc/${pid}/exe`) === launch,
     );
     if (found.length === 1) return found[0] ?? 0;
     await sleep(10);
