@@ -1,7 +1,7 @@
 import { type BuildImageResult, parseArch, platformName } from '@uport/core';
 
 /** A line for each platform, for people. */
-export function describeImage({ plan }: BuildImageResult): readonly string[] {
+export function describeImage({ plan }: Pick<BuildImageResult, 'plan'>): readonly string[] {
   return [
     ...plan.kept.map(({ platform, digest }) => `${platform.padEnd(16)} kept        ${digest}`),
     ...plan.added.map(({ host: { host, way, emulator }, from }) => {

@@ -3,6 +3,7 @@ import { Args, Flags, type Interfaces } from '@oclif/core';
 import {
   type Arch,
   type Artifact,
+  type BuildImageResult,
   type BuildResult,
   build,
   buildFromImage,
@@ -268,6 +269,8 @@ export default class Build extends BaseCommand {
       ...(app !== undefined && { apps: [app] }),
       overrides: (each) => configOverrides(given, each),
       frozen: flags.frozen,
+      insecure: flags.insecure,
+      ...(flags['mount-from'] && { mountFrom: flags['mount-from'] }),
       store: await Store.open(),
       progress: this.progress,
       signal: this.signal,
@@ -276,18 +279,22 @@ export default class Build extends BaseCommand {
     const pushed = [];
     for (const each of apps) {
       if (chosen.length > 1 || config.apps.length > 1) this.log(`${each.name}:`);
-      pushed.push(...(await this.#push(each.config.push ?? [], each.artifacts, flags)));
-      this.#report({ ...each.planned, artifacts: each.artifacts });
+      const { planned, image, artifacts } = each;
+      pushed.push(...each.pushed);
+      if (image) for (const line of describeImage(image)) this.log(line);
+      else pushed.push(...(await this.#push(each.config.push ?? [], artifacts, flags)));
+      if (planned) this.#report({ ...planned, artifacts });
+      else this.#list(artifacts);
     }
     for (const push of pushed) this.log(describePush(push));
     if (newLock) this.tell('uport.lock written: keep it in version control');
     else for (const change of changes) this.tell(`uport.lock: ${describeChange(change)}`);
     return {
-      apps: apps.map(({ name, artifacts, planned: { plan } }) => ({
+      apps: apps.map(({ name, artifacts, planned, image }) => ({
         name,
         artifacts,
-        hosts: plan.hosts,
-        app: plan.app,
+        ...(planned && { hosts: planned.plan.hosts, app: planned.plan.app }),
+        ...(image && { image: imageJson(image) }),
       })),
       pushed,
       lockChanges: changes,
@@ -373,16 +380,10 @@ export default class Build extends BaseCommand {
       warn: this.tell,
     });
     for (const line of describeImage(result)) this.log(line);
-    for (const { path: place, digest, size } of result.artifacts) {
-      this.log(`${place}  ${digest}  ${humanSize(size)}`);
-    }
+    this.#list(result.artifacts);
     for (const push of result.pushed) this.log(describePush(push));
-    const { plan, digest, artifacts, pushed } = result;
-    return {
-      image: { name: plan.name, digest, kept: plan.kept, added: plan.added },
-      artifacts,
-      pushed,
-    };
+    const { artifacts, pushed } = result;
+    return { image: imageJson(result), artifacts, pushed };
   }
 
   #report({ plan, matrix, artifacts, storeReferences }: BuildResult): void {
@@ -396,12 +397,20 @@ export default class Build extends BaseCommand {
       const platform = row.host.oci ? platformName(row.host.oci) : row.host.name;
       this.log(`${platform.padEnd(16)} ${row.way.padEnd(11)} ${emulator}`);
     }
+    this.#list(artifacts);
+  }
+
+  #list(artifacts: readonly Artifact[]): void {
     for (const artifact of artifacts) {
       this.log(`${artifact.path}  ${artifact.digest}  ${humanSize(artifact.size)}`);
       const hint = EMIT_FLAGS.find(({ name }) => name === artifact.emitter)?.hint?.(artifact);
       if (hint !== undefined) this.log(`  ${hint}`);
     }
   }
+}
+
+function imageJson({ plan, digest }: Pick<BuildImageResult, 'plan' | 'digest'>) {
+  return { name: plan.name, digest, kept: plan.kept, added: plan.added };
 }
 
 function describeMove({ prefix, relative, links, absolute }: ReferenceReport): string {

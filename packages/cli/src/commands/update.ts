@@ -3,9 +3,11 @@ import { describeChange, Store } from '@uport/core';
 import { updateLock } from '@uport/core/config';
 import { BaseCommand } from '../base-command.ts';
 import { configFlag, noConfig, readConfig } from '../config-flags.ts';
+import { pushFlags } from '../shared-flags.ts';
 
 export default class Update extends BaseCommand {
-  static override summary = 'Find anew what uport.lock pins: emulators, packages, launchers.';
+  static override summary =
+    'Find anew what uport.lock pins: emulators, packages, images, launchers.';
 
   static override description =
     'Without a name everything is found anew; with names only these, and all else stays. Nothing is built.';
@@ -24,7 +26,7 @@ export default class Update extends BaseCommand {
     }),
   };
 
-  static override flags = { config: configFlag() };
+  static override flags = { config: configFlag(), insecure: pushFlags.insecure };
 
   async run(): Promise<unknown> {
     const { argv, flags } = await this.parse(Update);
@@ -36,6 +38,7 @@ export default class Update extends BaseCommand {
         store: await Store.open(),
         progress: this.progress,
         signal: this.signal,
+        insecure: flags.insecure,
         warn: this.tell,
       },
       argv as string[],

@@ -4,6 +4,15 @@ import path from 'node:path';
 import { UportError } from '@uport/errors';
 import { emitPlan, type PlannedApp, planApp } from '../build.ts';
 import type { Artifact } from '../emitters/emitter.ts';
+import { parseImageInput } from '../image/image-input.ts';
+import type { ImagePlan } from '../image/image-plan.ts';
+import {
+  emitImage,
+  isPlainSource,
+  type PlannedImage,
+  planImage,
+  pushImages,
+} from '../image/plan-image.ts';
 import {
   compareLocks,
   describeChange,
@@ -13,17 +22,21 @@ import {
   type Lock,
   type LockChange,
   type LockedPackage,
+  lockOfHosts,
   lockOfPlan,
   mergeLocks,
   parseLock,
 } from '../lock/lock.ts';
 import { lockedProvider } from '../lock/locked-provider.ts';
+import type { Digest } from '../model/digest.ts';
 import type { Progress } from '../model/progress.ts';
 import type { PinnedPackage } from '../plan/plan.ts';
 import { parseEmulatorProvider } from '../qemu/providers.ts';
+import type { PushResult } from '../registry/push.ts';
 import type { Store } from '../store/store.ts';
 import { systemError } from '../system-error.ts';
 import { appOptions } from './app-options.ts';
+import { imageInputOf, imagePlanOptions, lockedInput, ociSettings } from './image-app.ts';
 import type { LoadedApp, LoadedConfig } from './load-config.ts';
 import type { AppConfig } from './schema.ts';
 
@@ -36,19 +49,28 @@ export interface ConfigWork {
   readonly store: Store;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Plain HTTP to registries of images. */
+  readonly insecure?: boolean;
   readonly warn?: (message: string) => void;
 }
 
 export interface BuildConfigOptions extends ConfigWork {
   /** Fail when anything is not as the lock says, and leave the lock as it is. */
   readonly frozen?: boolean;
+  /** Repositories of the same registry that may hold an image's blobs already. */
+  readonly mountFrom?: readonly string[];
 }
 
 export interface BuiltApp {
   readonly name: string;
   readonly config: AppConfig;
-  readonly planned: PlannedApp;
+  /** Undefined where nothing but an existing image was extended. */
+  readonly planned: PlannedApp | undefined;
+  /** An existing image with its missing platforms. */
+  readonly image?: { readonly plan: ImagePlan; readonly digest: Digest };
   readonly artifacts: readonly Artifact[];
+  /** Existing images are pushed with the build, so that layers need not come by here. */
+  readonly pushed: readonly PushResult[];
 }
 
 export interface BuiltConfig {
@@ -66,26 +88,57 @@ export interface BuiltConfig {
  * @throws UportError UPORT_LOCK_*, UPORT_CONFIG_APP_UNKNOWN, and what a build throws
  */
 export async function buildConfig(options: BuildConfigOptions): Promise<BuiltConfig> {
-  const { config, store, progress, signal, frozen = false } = options;
+  const { config, frozen = false } = options;
   const lock = await readLock(config);
   if (frozen && lock === undefined) throw noLock(config);
-  const planned = await planAll(options, lock ?? EMPTY_LOCK, frozen);
-  const { next, changes } = nextLock(lock ?? EMPTY_LOCK, planned, isWhole(options));
-  if (frozen && changes.length > 0) throw drift(config, changes);
-  if (!frozen) await writeLock(config, next);
-  const apps: BuiltApp[] = [];
-  for (const each of planned) {
-    const { emit } = each.options;
-    const outDir = path.resolve(config.folder, outDirOf(each));
-    const artifacts = await emitPlan(each.planned, { emit, outDir, store, progress, signal });
-    apps.push({
-      name: each.several ? each.name : each.planned.plan.app.name,
-      config: each.config,
-      planned: each.planned,
-      artifacts,
-    });
+  return withPlans(options, lock ?? EMPTY_LOCK, frozen, async (planned) => {
+    const { next, changes } = nextLock(lock ?? EMPTY_LOCK, planned, isWhole(options));
+    if (frozen && changes.length > 0) throw drift(config, changes);
+    if (!frozen) await writeLock(config, next);
+    const apps: BuiltApp[] = [];
+    for (const each of planned) apps.push(await emitApp(each, options));
+    return { apps, changes, newLock: lock === undefined };
+  });
+}
+
+async function emitApp(each: Planned, options: BuildConfigOptions): Promise<BuiltApp> {
+  const { config, store, progress, signal, insecure = false, mountFrom } = options;
+  const { name, several, planned, image } = each;
+  const outDir = path.resolve(config.folder, outDirOf(each));
+  const where = { outDir, store, progress, signal };
+  if (image === undefined) {
+    const app = planned as PlannedApp;
+    const artifacts = await emitPlan(app, { emit: each.options.emit, ...where });
+    const shown = several ? name : app.plan.app.name;
+    return { name: shown, config: each.config, planned: app, artifacts, pushed: [] };
   }
-  return { apps, changes, newLock: lock === undefined };
+  const { push = [] } = each.config;
+  const others = each.options.emit.filter(({ emitter }) => emitter !== 'oci');
+  // A pushed image needs nothing on this machine, unless a folder is named.
+  const kept = push.length === 0 || each.config.outDir !== undefined;
+  const { extended } = image;
+  const artifacts = await emitImage(kept ? image : { ...image, extended: undefined }, {
+    ...where,
+    emit: others,
+    tags: ociSettings(each.config)?.tags ?? ['latest'],
+  });
+  const pushed = extended
+    ? await pushImages(extended, {
+        references: push,
+        insecure,
+        progress,
+        signal,
+        ...(mountFrom && { mountFrom }),
+      })
+    : [];
+  return {
+    name: several ? name : (extended?.plan.name ?? planned?.plan.app.name ?? name),
+    config: each.config,
+    planned,
+    ...(extended && { image: { plan: extended.plan, digest: extended.root.digest } }),
+    artifacts,
+    pushed,
+  };
 }
 
 /**
@@ -100,10 +153,11 @@ export async function updateLock(
 ): Promise<readonly LockChange[]> {
   const old = (await readLock(work.config)) ?? EMPTY_LOCK;
   const kept = names.length === 0 ? EMPTY_LOCK : forget(old, names, work.config);
-  const planned = await planAll(work, kept);
-  const { next } = nextLock(EMPTY_LOCK, planned, true);
-  await writeLock(work.config, next);
-  return compareLocks(old, next);
+  return withPlans(work, kept, false, async (planned) => {
+    const { next } = nextLock(EMPTY_LOCK, planned, true);
+    await writeLock(work.config, next);
+    return compareLocks(old, next);
+  });
 }
 
 /** What a lock calls the app of a configuration that has one only. */
@@ -114,41 +168,75 @@ interface Planned {
   readonly several: boolean;
   readonly config: AppConfig;
   readonly options: ReturnType<typeof appOptions>;
-  readonly planned: PlannedApp;
+  readonly planned: PlannedApp | undefined;
+  readonly image: PlannedImage | undefined;
 }
 
-async function planAll(work: ConfigWork, lock: Lock, frozen = false): Promise<readonly Planned[]> {
-  const { config, store, progress, signal } = work;
+/** Plans all apps; what their images hold is there until `use` ends. */
+async function withPlans<T>(
+  work: ConfigWork,
+  lock: Lock,
+  frozen: boolean,
+  use: (planned: readonly Planned[]) => Promise<T>,
+): Promise<T> {
   const planned: Planned[] = [];
-  for (const app of chooseApps(config, work.apps)) {
-    const merged = mergeApp(app.config, work.overrides?.(app.config) ?? {});
-    const options = appOptions(merged, config.folder);
-    const sources = merged.emulators ?? ['debian'];
-    const providers = options.providers ?? [parseEmulatorProvider('debian')];
-    const locked = lock.packages.get(app.name ?? UNNAMED) ?? new Map<string, LockedPackage>();
-    const done = await planApp({
-      ...options,
-      ...(options.libraries && {
-        libraries: {
-          ...options.libraries,
-          locked: { packages: [...locked].map(pinOfLocked), only: frozen },
-        },
-      }),
-      providers: [lockedProvider(providers, { lock, sources })],
-      store,
-      progress,
-      signal,
-      ...(work.warn && { warn: work.warn }),
-    });
-    planned.push({
-      name: app.name ?? UNNAMED,
-      several: config.apps.length > 1 || app.name !== undefined,
-      config: merged,
-      options,
-      planned: done,
-    });
+  try {
+    for (const app of chooseApps(work.config, work.apps)) {
+      planned.push(await planOne(work, app, lock, frozen));
+    }
+    return await use(planned);
+  } finally {
+    for (const { image } of planned) await image?.close();
   }
-  return planned;
+}
+
+async function planOne(
+  work: ConfigWork,
+  app: LoadedApp,
+  lock: Lock,
+  frozen: boolean,
+): Promise<Planned> {
+  const { config, store, progress, signal, insecure = false } = work;
+  const merged = mergeApp(app.config, work.overrides?.(app.config) ?? {});
+  const options = appOptions(merged, config.folder);
+  const name = app.name ?? UNNAMED;
+  const sources = merged.emulators ?? ['debian'];
+  const providers = options.providers ?? [parseEmulatorProvider('debian')];
+  const shared = {
+    providers: [lockedProvider(providers, { lock, sources })],
+    store,
+    progress,
+    signal,
+    ...(work.warn && { warn: work.warn }),
+  };
+  const whole = {
+    name,
+    several: config.apps.length > 1 || app.name !== undefined,
+    config: merged,
+    options,
+  };
+  const input = imageInputOf(merged, config.folder);
+  if (input) {
+    const image = await planImage({
+      ...imagePlanOptions(merged, options, input),
+      ...shared,
+      input: lockedInput(merged, input, lock.images.get(name)),
+      insecure: isPlainSource(input, insecure, merged.push ?? []),
+    });
+    return { ...whole, planned: image.content, image };
+  }
+  const locked = lock.packages.get(name) ?? new Map<string, LockedPackage>();
+  const planned = await planApp({
+    ...options,
+    ...(options.libraries && {
+      libraries: {
+        ...options.libraries,
+        locked: { packages: [...locked].map(pinOfLocked), only: frozen },
+      },
+    }),
+    ...shared,
+  });
+  return { ...whole, planned, image: undefined };
 }
 
 function pinOfLocked([key, locked]: readonly [string, LockedPackage]): PinnedPackage {
@@ -179,8 +267,12 @@ function isWhole({ config, apps = [], overrides }: ConfigWork): boolean {
   return (
     apps.length === 0 &&
     config.apps.every(({ config: app }) => {
-      const { hosts, emulators, slices, input, entrypoint, guest, nix } = overrides?.(app) ?? {};
-      return (hosts ?? emulators ?? slices ?? input ?? entrypoint ?? guest ?? nix) === undefined;
+      const { hosts, emulators, slices, input, entrypoint, guest, nix, emit } =
+        overrides?.(app) ?? {};
+      // What an image gets and what is made of its content need not have the same parts.
+      const fewer = parseImageInput(app.input) ? emit : undefined;
+      const given = hosts ?? emulators ?? slices ?? input ?? entrypoint ?? guest ?? nix ?? fewer;
+      return given === undefined;
     })
   );
 }
@@ -209,9 +301,24 @@ function nextLock(
   whole: boolean,
 ): { readonly next: Lock; readonly changes: readonly LockChange[] } {
   const used = mergeLocks(
-    planned.map(({ planned: { plan }, name, config }) =>
-      lockOfPlan(plan, name, config.emulators ?? ['debian']),
-    ),
+    planned.flatMap(({ planned: app, image, name, config }) => {
+      const sources = config.emulators ?? ['debian'];
+      const { extended, root } = image ?? {};
+      return [
+        ...(app ? [lockOfPlan(app.plan, name, sources)] : []),
+        ...(extended
+          ? [
+              lockOfHosts(
+                extended.plan.added.map(({ host }) => host),
+                sources,
+              ),
+            ]
+          : []),
+        ...(root
+          ? [{ ...EMPTY_LOCK, images: new Map([[name, { source: config.input, ...root }]]) }]
+          : []),
+      ];
+    }),
   );
   // A part of the configuration says nothing of what the rest needs.
   const next = whole ? used : mergeLocks([old, used]);
@@ -241,8 +348,9 @@ function forget(lock: Lock, names: readonly string[], config: LoadedConfig): Loc
         return [app, new Map(kept)] as const;
       }),
   );
+  const images = new Map([...lock.images].filter(([app]) => keep(app)));
   const unknown = names.filter((name) => !known.has(name));
-  if (unknown.length === 0) return { ...lock, emulators, packages };
+  if (unknown.length === 0) return { ...lock, emulators, packages, images };
   throw new UportError({
     code: 'UPORT_LOCK_NAME_UNKNOWN',
     category: 'usage',

@@ -121,7 +121,11 @@ const nixStore = z
   .describe('How an app that lies in a Nix store is taken.');
 
 export const appSchema = z.strictObject({
-  input: z.string().describe('An ELF program, a folder, or a Nix store path.'),
+  input: z
+    .string()
+    .describe(
+      'An ELF program, a folder, a Nix store path, or an image: oci:DIR[:TAG], docker://REF, docker-archive:FILE.',
+    ),
   name: z.string().optional().describe("The app's name. Default: the input's file name."),
   entrypoint: words.optional().describe('What starts: a program and its first arguments.'),
   hosts: z
@@ -140,6 +144,14 @@ export const appSchema = z.strictObject({
   emit: emit.optional(),
   image: image.optional(),
   guest: guest.optional(),
+  fromPlatform: z
+    .string()
+    .optional()
+    .describe('Of an image: the CPU whose layers the missing platforms get.'),
+  shim: z
+    .union([z.literal('all'), z.array(z.string())])
+    .optional()
+    .describe('Of an image: programs that engines start themselves, or all in PATH.'),
   fromDebian: libraries.optional(),
   nix: nixStore.optional(),
   outDir: z

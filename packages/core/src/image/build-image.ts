@@ -1,23 +1,18 @@
 // An existing image in, the same image with every platform out.
-import { rename, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { Artifact } from '../emitters/emitter.ts';
 import { checkTags } from '../emitters/oci/options.ts';
-import { makeFolder, removeMadeFolders } from '../make-folder.ts';
 import type { Arch } from '../model/arch.ts';
 import type { Progress } from '../model/progress.ts';
 import { silentProgress } from '../model/progress.ts';
 import type { EmulatorProvider } from '../qemu/provider.ts';
 import type { PushResult } from '../registry/push.ts';
-import { parseReference } from '../registry/reference.ts';
 import { Store } from '../store/store.ts';
-import { systemError } from '../system-error.ts';
 import { extendImage } from './extend-image.ts';
 import { type ImageInput, imageName } from './image-input.ts';
 import type { ImagePlan } from './image-plan.ts';
 import { openImage } from './open-image.ts';
+import { isPlainSource, pushImages, writeImage } from './plan-image.ts';
 import { readSourceImage } from './read-image.ts';
-import { pushImage, writeImageLayout } from './write-image.ts';
 
 export interface BuildImageOptions {
   /** From `parseImageInput`. */
@@ -69,14 +64,9 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
   const progress = options.progress ?? silentProgress;
   const signal = options.signal ?? new AbortController().signal;
   const store = options.store ?? (await Store.open());
-  // Plain HTTP is for the registry that is pushed to; the source may be another one.
-  const targets = (options.push ?? []).map((each) => parseReference(each).apiHost);
-  const plainSource =
-    insecure &&
-    input.kind === 'docker' &&
-    (targets.length === 0 || targets.includes(input.reference.apiHost));
+  const push = options.push ?? [];
   const source = await openImage(input, {
-    insecure: plainSource,
+    insecure: isPlainSource(input, insecure, push),
     signal,
     store,
     ...(env && { env }),
@@ -95,44 +85,19 @@ export async function buildImage(options: BuildImageOptions): Promise<BuildImage
       ...(options.sourceDateEpoch !== undefined && { sourceDateEpoch: options.sourceDateEpoch }),
       ...(options.warn && { warn: options.warn }),
     });
-    const artifacts: Artifact[] = [];
-    const pushed: PushResult[] = [];
-    if (options.outDir !== undefined) {
-      const outDir = path.resolve(options.outDir);
-      const made = await makeFolder(outDir);
-      try {
-        artifacts.push(await writeImageLayout(image, { outDir, tags, progress, signal }));
-        await writePlan(image.plan, outDir);
-      } catch (error) {
-        if (made !== undefined) await removeMadeFolders(made, outDir);
-        throw systemError(error, outDir);
-      }
-    }
-    for (const reference of options.push ?? []) {
-      pushed.push(
-        await pushImage(image, {
-          reference,
-          insecure,
-          progress,
-          signal,
-          ...(options.mountFrom && { mountFrom: options.mountFrom }),
-          ...(env && { env }),
-        }),
-      );
-    }
+    const { outDir, mountFrom } = options;
+    const artifacts =
+      outDir === undefined ? [] : [await writeImage(image, { outDir, tags, progress, signal })];
+    const pushed = await pushImages(image, {
+      references: push,
+      insecure,
+      progress,
+      signal,
+      ...(mountFrom && { mountFrom }),
+      ...(env && { env }),
+    });
     return { plan: image.plan, digest: image.root.digest, artifacts, pushed };
   } finally {
     await source.close();
-  }
-}
-
-async function writePlan(plan: ImagePlan, outDir: string): Promise<void> {
-  const temporary = path.join(outDir, `.image-plan.json.${process.pid}`);
-  try {
-    await writeFile(temporary, `${JSON.stringify(plan, undefined, 2)}\n`);
-    await rename(temporary, path.join(outDir, 'image-plan.json'));
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
   }
 }

@@ -7,6 +7,7 @@ export {
   type Lock,
   type LockChange,
   type LockedEmulator,
+  type LockedImage,
   type LockedPackage,
   lockOfPlan,
   mergeLocks,

@@ -59,6 +59,7 @@ const packages = map(
 const lock: fc.Arbitrary<Lock> = fc.record({
   version: fc.constant(1 as const),
   launchers: map(pin),
+  images: map(fc.tuple(pin, text).map(([file, source]) => ({ ...file, source }))),
   emulators: map(
     fc
       .tuple(

@@ -26,6 +26,12 @@ export interface LockedEmulator extends PinnedFile {
   readonly preparedFrom?: PinnedEmulator['digest'];
 }
 
+/** An existing image that an app is made of. */
+export interface LockedImage extends PinnedFile {
+  /** As the configuration names it. */
+  readonly source: string;
+}
+
 /** Each map by what identifies an entry, in bytewise order. */
 export interface Lock {
   readonly version: 1;
@@ -35,6 +41,8 @@ export interface Lock {
   readonly emulators: ReadonlyMap<string, LockedEmulator>;
   /** By app, then `NAME:ARCHITECTURE`. */
   readonly packages: ReadonlyMap<string, ReadonlyMap<string, LockedPackage>>;
+  /** By app. */
+  readonly images: ReadonlyMap<string, LockedImage>;
 }
 
 export const EMPTY_LOCK: Lock = Object.freeze({
@@ -42,6 +50,7 @@ export const EMPTY_LOCK: Lock = Object.freeze({
   launchers: new Map(),
   emulators: new Map(),
   packages: new Map(),
+  images: new Map(),
 });
 
 /** `qemu-x86_64 on aarch64 from debian`. */
@@ -49,15 +58,22 @@ export function emulatorKey(guest: string, host: string, sources: readonly strin
   return `${guest} on ${host} from ${sources.join(' ')}`;
 }
 
-/** What a plan has pinned, as it stands in a lock. */
-export function lockOfPlan(plan: Plan, app: string, sources: readonly string[]): Lock {
+/** Launchers and emulators of hosts, as they stand in a lock. */
+export function lockOfHosts(
+  hosts: readonly {
+    readonly host: string;
+    readonly launcher?: PinnedFile;
+    readonly emulator?: PinnedEmulator;
+  }[],
+  sources: readonly string[],
+): Lock {
   const launchers = new Map<string, PinnedFile>();
   const emulators = new Map<string, LockedEmulator>();
-  for (const host of plan.hosts) {
-    if (host.launcher) launchers.set(host.host, pinOf(host.launcher));
-    if (!('emulator' in host)) continue;
-    const { kind, version, digest, size, origin, guest, preparedFrom } = host.emulator;
-    emulators.set(emulatorKey(guest, host.host, sources), {
+  for (const { host, launcher, emulator } of hosts) {
+    if (launcher) launchers.set(host, pinOf(launcher));
+    if (!emulator) continue;
+    const { kind, version, digest, size, origin, guest, preparedFrom } = emulator;
+    emulators.set(emulatorKey(guest, host, sources), {
       kind,
       version,
       digest,
@@ -66,6 +82,11 @@ export function lockOfPlan(plan: Plan, app: string, sources: readonly string[]):
       ...(preparedFrom && { preparedFrom }),
     });
   }
+  return { ...EMPTY_LOCK, launchers, emulators };
+}
+
+/** What a plan has pinned, as it stands in a lock. */
+export function lockOfPlan(plan: Plan, app: string, sources: readonly string[]): Lock {
   const packages = new Map<string, LockedPackage>();
   for (const each of plan.packages ?? []) {
     const { name, architecture, version, suite, sourcePackage, sourceVersion, path } = each;
@@ -81,9 +102,7 @@ export function lockOfPlan(plan: Plan, app: string, sources: readonly string[]):
     });
   }
   return {
-    version: 1,
-    launchers,
-    emulators,
+    ...lockOfHosts(plan.hosts, sources),
     packages: packages.size > 0 ? new Map([[app, packages]]) : new Map(),
   };
 }
@@ -98,6 +117,7 @@ export function mergeLocks(locks: readonly Lock[]): Lock {
     launchers: new Map(locks.flatMap((lock) => [...lock.launchers])),
     emulators: new Map(locks.flatMap((lock) => [...lock.emulators])),
     packages: new Map(locks.flatMap((lock) => [...lock.packages])),
+    images: new Map(locks.flatMap((lock) => [...lock.images])),
   };
 }
 
@@ -108,6 +128,7 @@ export function encodeLock(lock: Lock): string {
     launchers: sorted(lock.launchers),
     emulators: sorted(lock.emulators),
     packages: sorted(new Map([...lock.packages].map(([app, list]) => [app, sorted(list)]))),
+    ...(lock.images.size > 0 && { images: sorted(lock.images) }),
   };
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
@@ -146,6 +167,7 @@ export function compareLocks(from: Lock, to: Lock): readonly LockChange[] {
         (key) => `${key} of ${app}`,
       ),
     ),
+    ...compare(from.images, to.images, (app) => `the image of ${app}`),
     ...compare(from.launchers, to.launchers, (key) => `the launcher for ${key}`),
   ];
 }
@@ -157,6 +179,7 @@ function emulatorName(key: string): string {
 
 interface Entry extends PinnedFile {
   readonly version?: string;
+  readonly source?: string;
 }
 
 function compare(
@@ -174,7 +197,8 @@ function compare(
 
 function shown(entry: Entry | undefined): string | undefined {
   if (entry === undefined) return undefined;
-  return entry.version === undefined ? entry.digest : `${entry.version} (${entry.digest})`;
+  const what = entry.version ?? entry.source;
+  return what === undefined ? entry.digest : `${what} (${entry.digest})`;
 }
 
 /** `libc6:arm64 of app: 2.36-9 (sha256:…) → 2.36-10 (sha256:…)`. */
@@ -204,6 +228,7 @@ export function parseLock(text: string): Lock {
     launchers: mapOf(top.launchers, 'launchers', readPin),
     emulators: mapOf(top.emulators, 'emulators', readEmulator),
     packages: mapOf(top.packages, 'packages', (list, where) => mapOf(list, where, readPackage)),
+    images: mapOf(top.images, 'images', readImage),
   };
 }
 
@@ -265,6 +290,10 @@ function readPackage(value: unknown, where: string): LockedPackage {
     sourceVersion: textOf(fields, 'sourceVersion', where),
     path: poolPath(textOf(fields, 'path', where), where),
   };
+}
+
+function readImage(value: unknown, where: string): LockedImage {
+  return { ...readPin(value, where), source: textOf(objectOf(value, where), 'source', where) };
 }
 
 function readEmulator(value: unknown, where: string): LockedEmulator {
