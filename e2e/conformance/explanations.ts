@@ -141,6 +141,16 @@ export const EXPLANATIONS: readonly Explanation[] = [
     ways: EMULATED,
   },
   {
+    why: 'The kernel has pages of 64 KiB and the guest of 4 KiB: QEMU reads the program into memory of its own, and what it does to a part of a page counts for the whole. Not of the way: plain QEMU does the same.',
+    behaviours: [
+      '/proc/self/maps names the program',
+      'MAP_FIXED_NOREPLACE',
+      'mprotect of one page',
+    ],
+    ways: EMULATED,
+    machines: ['ppc64le'],
+  },
+  {
     why: 'In a user namespace of one user, every other user is `nobody` (65534), and the map of users shows the namespace.',
     behaviours: ['owners of files', 'map of user ids'],
     ways: ['userns'],
