@@ -80,6 +80,7 @@ export function configOverrides(given: GivenFlags, app: AppConfig): Partial<AppC
     entrypoint: entrypoint === undefined ? undefined : words(entrypoint, '--entrypoint'),
     hosts: (given.host as { name: string }[] | undefined)?.map(({ name }) => name),
     emulators: (given.emulators as { name: string }[] | undefined)?.map(({ name }) => name),
+    emulator: list('emulator'),
     slices:
       list('slice') &&
       Object.fromEntries(

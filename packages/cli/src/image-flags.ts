@@ -38,7 +38,7 @@ export const imageFlags = {
 /** What an image says itself, and what is decided by its format. */
 const NOT_FOR_IMAGES: readonly string[] = [
   ...['entrypoint', 'cmd', 'env', 'workdir', 'user', 'label', 'expose', 'volume', 'stop-signal'],
-  ...['lib', 'preload', 'guest-env', 'unset', 'cpu'],
+  ...['lib', 'preload', 'guest-env', 'unset', 'cpu', 'emulator'],
   ...['annotation', 'slice', 'compression', 'compression-level', 'archive'],
   ...['from-debian', 'debian-package', 'opened-libraries', 'debian-mirror', 'debian-keyring'],
   ...['debian-archived', 'nix-store', 'nix-trusted-key', 'store-references', 'store-prefix'],

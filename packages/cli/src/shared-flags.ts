@@ -1,5 +1,10 @@
 import { Flags } from '@oclif/core';
-import { type EmulatorProvider, parseEmulatorProvider, parseStockProvider } from '@uport/core';
+import {
+  type EmulatorProvider,
+  parseEmulatorChoice,
+  parseEmulatorProvider,
+  parseStockProvider,
+} from '@uport/core';
 
 /** `--emulators debian:trixie`, repeatable. */
 export const emulatorsFlag = Flags.custom<EmulatorProvider>({
@@ -9,6 +14,19 @@ export const emulatorsFlag = Flags.custom<EmulatorProvider>({
   multiple: true,
   multipleNonGreedy: true,
   parse: async (spec) => parseEmulatorProvider(spec),
+});
+
+/** `--emulator box64`, repeatable. */
+export const emulatorFlag = Flags.custom<string>({
+  summary:
+    'An emulator that is tried before QEMU, for one host or wherever there is one: box64 (x86_64 programs on arm64, riscv64, loong64).',
+  helpValue: '[HOST=]NAME',
+  multiple: true,
+  multipleNonGreedy: true,
+  parse: async (spec) => {
+    parseEmulatorChoice(spec);
+    return spec;
+  },
 });
 
 /** `--emulator-preparation none` */

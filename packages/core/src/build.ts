@@ -34,6 +34,9 @@ import { findEmulators, parseEmulatorProvider } from './qemu/providers.ts';
 import { readHead } from './read-head.ts';
 import { Store } from './store/store.ts';
 import { systemError } from './system-error.ts';
+import { checkTranslated } from './translators/check-translated.ts';
+import { findTranslators } from './translators/find-translators.ts';
+import { chosenTranslators, type EmulatorChoice } from './translators/rules.ts';
 
 export interface BuildOptions {
   /**
@@ -62,6 +65,8 @@ export interface BuildOptions {
   readonly slices?: ReadonlyMap<Arch, string>;
   /** Where emulators come from. Default: `debian`. */
   readonly providers?: readonly EmulatorProvider[];
+  /** Emulators other than QEMU that are tried before it. */
+  readonly emulators?: readonly EmulatorChoice[];
   /** Where libraries come from that the app lacks. Default: nowhere. */
   readonly libraries?: LibrarySource;
   /** How Debian's archive is reached, for the libraries. */
@@ -170,15 +175,23 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
     launchers: new Set(launchers.pins.keys()),
     emulators: undefined,
   }).filter((row) => row.way === 'emulated' || row.way === 'compatible');
+  const providers = options.providers ?? [parseEmulatorProvider('debian')];
   const emulators: ReadonlyMap<string, PinnedEmulator> =
     foreign.length === 0
       ? new Map()
       : await findEmulators(
           app.guest,
           foreign.map((row) => row.host),
-          options.providers ?? [parseEmulatorProvider('debian')],
+          providers,
           { store, progress, signal, warn: options.warn },
         );
+  const chosen = chosenTranslators(
+    options.emulators ?? [],
+    app.guest,
+    foreign.flatMap(({ way, host }) => (way === 'emulated' ? [host] : [])),
+  );
+  checkTranslated(chosen, app, { env, libraries, preload }, options.warn);
+  const translators = await findTranslators(chosen, providers, { store, progress, signal });
   if (cpu !== undefined) await checkGuestCpu(cpu, app.guest, emulators.values(), store);
   const matrix = archMatrix(app.guest, hosts, {
     slices: new Set(slices.pins.keys()),
@@ -197,6 +210,7 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
       slices: placeSlices(app.target, slices.pins, resolved.slices),
       launchers: launchers.pins,
       emulators,
+      translators,
     },
     image: options.image ?? {},
     entrypoint: app.wholeFolder ? undefined : options.entrypoint,

@@ -132,6 +132,14 @@ char *decode_field(const struct fields *fields, char *field) {
   return field;
 }
 
+const char *file_name_field(struct fields *fields) {
+  const char *name = decode_field(fields, need_field(fields));
+  if (*name == '\0' || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
+    broken(fields, "field that must be the name of a file");
+  }
+  return name;
+}
+
 char *put_text(char *to, const char *end, const char *text) {
   size_t size = strlen(text);
   if (!to || (size_t)(end - to) < size + 1) return NULL;

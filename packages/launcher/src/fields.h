@@ -52,6 +52,9 @@ uint8_t choice_field(struct fields *fields, const char *one, const char *two, co
 /* 1 to 32 bytes of A-Z a-z 0-9 _ - */
 const char *name_field(struct fields *fields);
 
+/* The decoded name of a file in a folder. */
+const char *file_name_field(struct fields *fields);
+
 /* Undoes the percent-encoding of a field, in place. */
 char *decode_field(const struct fields *fields, char *field);
 

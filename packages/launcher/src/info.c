@@ -18,6 +18,14 @@ static void print_host(const struct index *index, const struct host *host) {
     const struct host_emulator *one = &host->emulators[i];
     say("  emulator qemu-", one->emulator.name, ", ", bytes_of(index, one->blob), NULL);
   }
+  if (host->has_translator) {
+    uint64_t raw = 0, stored = 0;
+    for (unsigned i = 0; i < host->part_count; i++) {
+      raw += index->blobs[host->parts[i].blob].raw;
+      stored += index->blobs[host->parts[i].blob].stored;
+    }
+    say("  before it ", host->translator.name, ", ", decimal(raw), " bytes, packed ", decimal(stored), NULL);
+  }
   for (unsigned i = 0; i < host->slice_count; i++) {
     const struct slice *slice = &host->slices[i];
     say("  native build of ", slice->path, ", ", bytes_of(index, slice->blob), NULL);

@@ -8,13 +8,15 @@
  *   launch --probe
  *   launch --unpack|--unpacked FILE ARGV0 [ARG...]
  *
+ *   translate PROGRAM [ARG...]
+ *
  * Under another program's name, which /.uport/shims lists, all arguments are that program's.
  *
  * With a payload at its own end it takes no options: all arguments are the app's. As an interpreter
  * of binfmt_misc with the flag P it gets the app's path, its argv[0] and its arguments.
  *
  * It needs nothing of the host's userland, not even /proc. Reading order: main.c (this file),
- * settings.c, manifest.c, start.c (which way), target.c and shebang.c (what is to be started),
+ * settings.c, manifest.c, start.c (which way), translator.c, target.c and shebang.c (what is to be started),
  * exec-way.c (how the programs run that the app starts: binfmt.c, user-binfmt.c, supervise.c),
  * init.c (as PID 1), enter.c (another root). For FatELF files: fatelf.c, part.c. For universal files: universal.c, unpack.c, payload.c, blob.c, cache.c. */
 #include <signal.h>
@@ -30,6 +32,7 @@
 #include "settings.h"
 #include "shim.h"
 #include "start.h"
+#include "translator.h"
 #include "universal.h"
 
 struct options {
@@ -166,6 +169,17 @@ static void read_interpreted(char **argv, struct manifest *manifest) {
   start.is_interpreted = true;
 }
 
+/* Started by the translator that runs another program of the app already. */
+static void read_translated(char **argv, struct manifest *manifest) {
+  read_manifest(beside_self("manifest"), true, manifest);
+  start.program = strchr(argv[1], '/') ? argv[1] : concatenate("./", argv[1], "");
+  start.argv = argv + 1;
+  const char *argv0 = take_translator_argv0();
+  if (argv0) start.argv[0] = (char *)argv0;
+  start.manifest = manifest;
+  start.is_interpreted = start.is_translated = true;
+}
+
 /* Started in the place of another program, with its arguments. */
 static bool read_shim(char **argv, struct manifest *manifest) {
   const char *original = find_shimmed(argv);
@@ -188,6 +202,8 @@ int main(int argc, char **argv) {
   start.settings = &settings;
   if (argc > 2 && is_interpreter()) {
     read_interpreted(argv, &manifest);
+  } else if (argc > 1 && is_translator_self()) {
+    read_translated(argv, &manifest);
   } else if (read_shim(argv, &manifest)) {
     /* Before anything looks at the arguments: they are the program's. */
   } else if (is_universal(argc, argv, &universal)) {
@@ -195,6 +211,7 @@ int main(int argc, char **argv) {
   } else if (!read_command_line(argv, &manifest)) {
     return 0;
   }
+  if (settings.preference == PREFER_QEMU) manifest.has_translator = false;
   if (getpid() == 1) return run_as_init(become_app);
   become_app();
 }

@@ -49,6 +49,24 @@ static void read_emulator(struct fields *fields, struct manifest *manifest) {
   read_emulator_args(fields, emulator);
 }
 
+void read_translator(struct fields *fields, struct translator *translator) {
+  translator->guest = name_field(fields);
+  translator->name = name_field(fields);
+  if (strcmp(translator->name, "box64") != 0) broken(fields, "emulator that is not known");
+  translator->loader = file_name_field(fields);
+  need_end(fields);
+}
+
+static void read_manifest_translator(struct fields *fields, struct manifest *manifest) {
+  if (manifest->has_translator) broken(fields, "keyword that is unknown or out of order");
+  manifest->has_translator = true;
+  read_translator(fields, &manifest->translator);
+  for (unsigned i = 0; i < manifest->emulator_count; i++) {
+    if (strcmp(manifest->emulators[i].name, manifest->translator.guest) == 0) return;
+  }
+  broken(fields, "translator for programs that have no emulator");
+}
+
 void read_program_args(struct fields *fields, const char ***args, unsigned *count) {
   for (char *arg; (arg = next_field(fields)) != NULL;) {
     if (*count == PROGRAM_ARGS_MAX) broken(fields, "more than 32 arguments");
@@ -98,8 +116,11 @@ static void read_text(struct fields *fields, struct manifest *manifest) {
     bool surrounded = surroundings->has_guest || surroundings->setting_count > 0 ||
                       surroundings->workdir != NULL || surroundings->whole_root;
     bool before_programs = manifest->program_count == 0 && manifest->unpacked_count == 0;
-    if (strcmp(keyword, "emulator") == 0 && before_programs && !surrounded) {
+    if (strcmp(keyword, "emulator") == 0 && before_programs && !surrounded &&
+        !manifest->has_translator) {
       read_emulator(fields, manifest);
+    } else if (strcmp(keyword, "translator") == 0 && before_programs && !surrounded) {
+      read_manifest_translator(fields, manifest);
     } else if (before_programs &&
                read_surroundings(fields, keyword, false, &manifest->surroundings)) {
       continue;
@@ -130,6 +151,7 @@ static ssize_t read_all(int descriptor) {
 static void clear(struct manifest *manifest) {
   manifest->file = NULL;
   manifest->emulator_count = 0;
+  manifest->has_translator = false;
   manifest->surroundings.has_guest = false;
   manifest->surroundings.setting_count = 0;
   manifest->surroundings.workdir = NULL;
@@ -255,6 +277,11 @@ const char *encode_manifest(const struct manifest *manifest, size_t *size) {
     to = put_encoded(to, end, one->path);
     for (unsigned arg = 0; arg < one->arg_count; arg++) to = put_encoded(to, end, one->args[arg]);
     to = end_line(to, end);
+  }
+  if (manifest->has_translator) {
+    to = put_text(start_line(to, end, "translator"), end, manifest->translator.guest);
+    to = put_text(to, end, manifest->translator.name);
+    to = end_line(put_encoded(to, end, manifest->translator.loader), end);
   }
   to = put_surroundings(to, end, &manifest->surroundings);
   for (unsigned i = 0; i < manifest->program_count; i++) {

@@ -28,6 +28,13 @@ struct emulator {
   unsigned arg_count;
 };
 
+/* An emulator that is tried before QEMU: translator.h. */
+struct translator {
+  const char *guest;  /* the name of an emulator of the manifest */
+  const char *name;   /* of its folder, and of the program in it */
+  const char *loader; /* in that folder */
+};
+
 struct program {
   const char *name; /* what argv[0] must end with */
   const char *path; /* as an emulator's */
@@ -47,6 +54,8 @@ struct manifest {
   const char *folder; /* with its last slash, or empty for the working directory */
   struct emulator emulators[EMULATORS_MAX];
   unsigned emulator_count;
+  struct translator translator;
+  bool has_translator;
   struct surroundings surroundings;
   struct program programs[PROGRAMS_MAX];
   unsigned program_count;
@@ -65,6 +74,9 @@ bool read_folder_manifest(int folder, const char *path, struct manifest *manifes
 /* The fields of an emulator up to FLAGS_VALUE, and then its arguments. */
 void read_emulator_cpu(struct fields *fields, struct emulator *emulator);
 void read_emulator_args(struct fields *fields, struct emulator *emulator);
+
+/* The fields of a translator, up to the end of the line. */
+void read_translator(struct fields *fields, struct translator *translator);
 
 /* Arguments up to the end of the line, after those that are there. */
 void read_program_args(struct fields *fields, const char ***args, unsigned *count);

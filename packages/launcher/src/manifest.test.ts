@@ -68,7 +68,14 @@ const surroundings = fc.record({
 });
 const unpacked = fc.record({ path, size: fc.maxSafeNat() });
 
-const manifest: fc.Arbitrary<Manifest> = fc.record(
+const translator = fc
+  .tuple(emulator, fc.stringMatching(/^[!-.0-~]{3,20}$/))
+  .map(([one, loader]) => ({
+    emulators: [one],
+    translator: { guest: one.name, name: 'box64' as const, loader },
+  }));
+
+const plain: fc.Arbitrary<Manifest> = fc.record(
   {
     emulators: fc.array(emulator, { maxLength: 8 }),
     surroundings,
@@ -77,6 +84,9 @@ const manifest: fc.Arbitrary<Manifest> = fc.record(
   },
   { requiredKeys: ['emulators'] },
 );
+const manifest: fc.Arbitrary<Manifest> = fc
+  .tuple(plain, fc.option(translator, { nil: undefined }))
+  .map(([value, more]) => ({ ...value, ...more }));
 
 const QEMU_ARM = {
   name: 'arm',
@@ -252,6 +262,23 @@ describe.skipIf(!host)('the launcher', () => {
     ['no defaults', false, 'uport-manifest 1\nprogram a b\ndefaults\n'],
     ['defaults twice', false, 'uport-manifest 1\nprogram a b\ndefaults c\ndefaults c\n'],
     ['defaults of no program', false, 'uport-manifest 1\ndefaults c\n'],
+    ['a translator', true, `uport-manifest 1\n${line}\ntranslator arm box64 ld.so.1\n`],
+    ['a translator of nothing', false, 'uport-manifest 1\ntranslator arm box64 ld.so.1\n'],
+    ['another translator', false, `uport-manifest 1\n${line}\ntranslator arm fex ld.so.1\n`],
+    [
+      'two translators',
+      false,
+      `uport-manifest 1\n${line}\n${'translator arm box64 ld.so.1\n'.repeat(2)}`,
+    ],
+    ['a loader elsewhere', false, `uport-manifest 1\n${line}\ntranslator arm box64 ../l\n`],
+    ['a loader that is a folder', false, `uport-manifest 1\n${line}\ntranslator arm box64 ..\n`],
+    ['no loader', false, `uport-manifest 1\n${line}\ntranslator arm box64\n`],
+    ['two loaders', false, `uport-manifest 1\n${line}\ntranslator arm box64 a b\n`],
+    [
+      'an emulator after a translator',
+      false,
+      `uport-manifest 1\n${line}\ntranslator arm box64 l\n${line}\n`,
+    ],
     ['surroundings', true, SURROUNDINGS],
     ['256 variables', true, `uport-manifest 1\n${'env A b\n'.repeat(256)}`],
     ['257 variables', false, `uport-manifest 1\n${'env A b\n'.repeat(257)}`],

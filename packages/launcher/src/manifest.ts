@@ -28,6 +28,19 @@ export interface ManifestEmulator {
   readonly args: readonly string[];
 }
 
+/**
+ * An emulator other than QEMU, which is tried before it. Its folder, the program in it and a second name
+ * of the launcher, `translate`, lie beside the manifest.
+ */
+export interface ManifestTranslator {
+  /** The name of an emulator of the manifest. */
+  readonly guest: string;
+  /** Of its folder, and of the program in it. */
+  readonly name: 'box64';
+  /** Its ELF interpreter, in its folder. */
+  readonly loader: string;
+}
+
 /** A program of an unpacked app. */
 export interface ManifestProgram {
   /** What argv[0] ends with when this one is asked for. */
@@ -50,6 +63,7 @@ export interface ManifestUnpacked {
 export interface Manifest {
   /** The first one that fits a program runs it. */
   readonly emulators: readonly ManifestEmulator[];
+  readonly translator?: ManifestTranslator;
   /** What the app is started in. */
   readonly surroundings?: ManifestSurroundings;
   /** The first one is the default. */
@@ -148,6 +162,39 @@ function encodeEmulator(emulator: ManifestEmulator): string {
   return ['emulator', ...fields, ...[path, ...args].map(encodeValue)].join(' ');
 }
 
+/** Whether it names a file in a folder. */
+export function isFileName(name: string): boolean {
+  return name !== '' && name !== '.' && name !== '..' && !name.includes('/');
+}
+
+/** The fields of a translator's line, after its keyword; the index of a payload has the same. */
+export function encodeTranslator({ guest, name, loader }: ManifestTranslator): readonly string[] {
+  if (!NAME.test(guest) || guest.length > MANIFEST_LIMITS.nameSize) {
+    throw invalid(`${JSON.stringify(guest)} is not a name of 1 to 32 bytes of A-Z a-z 0-9 _ -`);
+  }
+  if (name !== 'box64') throw invalid(`${JSON.stringify(name)} is no emulator that is known`);
+  checkValue(loader, 'the loader');
+  if (!isFileName(loader)) throw invalid('the loader is no name of a file');
+  return [guest, name, encodeValue(loader)];
+}
+
+/** @param fields those after the keyword */
+export function parseTranslator(
+  fields: readonly string[],
+  fail: (what: string) => UportError,
+): ManifestTranslator {
+  const [guest, name, loader] = fields;
+  if (guest === undefined || name === undefined || loader === undefined || fields.length > 3) {
+    throw fail('too few or too many fields');
+  }
+  if (!NAME.test(guest)) throw fail('name with other bytes than A-Z a-z 0-9 _ -');
+  if (guest.length > MANIFEST_LIMITS.nameSize) throw fail('name of more than 32 bytes');
+  if (name !== 'box64') throw fail('emulator that is not known');
+  const file = decodeValue(loader, fail);
+  if (!isFileName(file)) throw fail('field that must be the name of a file');
+  return Object.freeze({ guest, name, loader: file });
+}
+
 function encodeProgram(program: ManifestProgram): readonly string[] {
   const { name, path, args = [], defaults = [] } = program;
   checkValue(name, 'the name of a program');
@@ -177,13 +224,17 @@ function checkCount(list: readonly unknown[], max: number, what: string): void {
  * @throws UportError UPORT_MANIFEST_INVALID when the launcher would not take it
  */
 export function encodeManifest(manifest: Manifest): string {
-  const { emulators, surroundings = {}, programs = [], unpacked = [] } = manifest;
+  const { emulators, translator, surroundings = {}, programs = [], unpacked = [] } = manifest;
   checkCount(emulators, MANIFEST_LIMITS.emulators, 'emulators');
+  if (translator && !emulators.some(({ name }) => name === translator.guest)) {
+    throw invalid('a translator for programs that have no emulator');
+  }
   checkCount(programs, MANIFEST_LIMITS.programs, 'programs');
   checkCount(unpacked, MANIFEST_LIMITS.unpacked, 'unpacked files');
   const text = [
     FIRST_LINE,
     ...emulators.map(encodeEmulator),
+    ...(translator ? [['translator', ...encodeTranslator(translator)].join(' ')] : []),
     ...encodeSurroundings(surroundings, {
       encode(value) {
         checkValue(value, 'a variable');
@@ -300,6 +351,7 @@ export function parseManifest(text: string): Manifest {
   const lines = text.split('\n');
   if (lines.pop() !== '') throw invalid(`line ${lines.length + 1}: no newline at its end`);
   const emulators: ManifestEmulator[] = [];
+  let translator: ManifestTranslator | undefined;
   const programs: ManifestProgram[] = [];
   const unpacked: ManifestUnpacked[] = [];
   const surroundings = new SurroundingsReader();
@@ -314,7 +366,14 @@ export function parseManifest(text: string): Manifest {
     if (!/^[ -~]*$/.test(line)) throw fail('byte that is not percent-encoded');
     const [keyword] = fields;
     const beforePrograms = programs.length === 0 && unpacked.length === 0;
-    if (keyword === 'emulator' && beforePrograms && !surroundings.begun) {
+    const first = beforePrograms && !surroundings.begun && translator === undefined;
+    if (keyword === 'translator' && first) {
+      translator = parseTranslator(fields.slice(1), fail);
+      const { guest } = translator;
+      if (!emulators.some(({ name }) => name === guest)) {
+        throw fail('translator for programs that have no emulator');
+      }
+    } else if (keyword === 'emulator' && first) {
       if (emulators.length === MANIFEST_LIMITS.emulators) throw fail('more than 64 emulators');
       emulators.push(parseEmulator(fields, fail));
     } else if (beforePrograms && surroundings.read(fields, lineCodec(fail))) {
@@ -335,6 +394,7 @@ export function parseManifest(text: string): Manifest {
   const around = surroundings.result();
   return Object.freeze({
     emulators: Object.freeze(emulators),
+    ...(translator && { translator }),
     ...(around && { surroundings: around }),
     ...(programs.length > 0 && { programs: Object.freeze(programs) }),
     ...(unpacked.length > 0 && { unpacked: Object.freeze(unpacked) }),

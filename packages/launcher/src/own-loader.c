@@ -28,7 +28,7 @@ static bool read_exactly(int file, void *to, size_t size, uint64_t offset) {
 }
 
 /* The path in PT_INTERP. The byte order is the host's: its kernel runs the program. */
-static bool read_interpreter(int file, uint8_t class, char path[PATH_MAX]) {
+static bool read_interpreter(int file, uint8_t class, char path[INTERPRETER_SIZE]) {
   union {
     Elf32_Ehdr narrow;
     Elf64_Ehdr wide;
@@ -50,7 +50,7 @@ static bool read_interpreter(int file, uint8_t class, char path[PATH_MAX]) {
     if (type != PT_INTERP) continue;
     uint64_t offset = is_wide ? segment.wide.p_offset : segment.narrow.p_offset;
     uint64_t length = is_wide ? segment.wide.p_filesz : segment.narrow.p_filesz;
-    if (length < 2 || length > PATH_MAX || !read_exactly(file, path, length, offset)) return false;
+    if (length < 2 || length > INTERPRETER_SIZE || !read_exactly(file, path, length, offset)) return false;
     return path[0] == '/' && path[length - 1] == '\0';
   }
   return false;
@@ -94,8 +94,24 @@ static bool has_root(const struct manifest *manifest) {
   return manifest->program_count > 0 && manifest->folder && *manifest->folder == '/';
 }
 
+bool read_program_interpreter(const char *program, uint8_t class, char path[INTERPRETER_SIZE]) {
+  int file = open(program, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (file < 0) return false;
+  bool found = read_interpreter(file, class, path);
+  close(file);
+  return found;
+}
+
+const char *own_library_folder(const struct manifest *manifest, const char *program, uint8_t class) {
+  static char interpreter[INTERPRETER_SIZE], real[PATH_MAX];
+  if (!has_root(manifest) || !read_program_interpreter(program, class, interpreter)) return NULL;
+  const char *root = concatenate(manifest->folder, "root", "");
+  if (!realpath(concatenate(root, interpreter, ""), real)) return NULL;
+  return copy_bytes(real, (size_t)(strrchr(real, '/') - real));
+}
+
 bool names_own_loader(const struct manifest *manifest, int program, uint8_t class) {
-  static char interpreter[PATH_MAX];
+  static char interpreter[INTERPRETER_SIZE];
   if (!has_root(manifest)) return false;
   const char *name = concatenate("/proc/self/fd/", decimal((uint64_t)program), "");
   int file = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -118,7 +134,7 @@ const char *kernel_lacks_options(const struct manifest *manifest) {
 
 bool find_own_loader(const struct manifest *manifest, const struct target *target,
                      char **environment, struct own_loader *found) {
-  static char interpreter[PATH_MAX], real[PATH_MAX];
+  static char interpreter[INTERPRETER_SIZE], real[PATH_MAX];
   if (!has_root(manifest)) return false;
   const char *root = concatenate(manifest->folder, "root", "");
   size_t length = strlen(root);

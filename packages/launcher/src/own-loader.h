@@ -7,6 +7,8 @@
 #include "manifest.h"
 #include "target.h"
 
+enum { INTERPRETER_SIZE = 4096 };
+
 /* Started as a program itself, with what it is to load: argv is complete but for the environment. */
 struct own_loader {
   const char *file;
@@ -17,6 +19,13 @@ struct own_loader {
  * names; how it is started then. `environment` is what the program will get. */
 bool find_own_loader(const struct manifest *manifest, const struct target *target,
                      char **environment, struct own_loader *found);
+
+/* The loader that a program of the host's byte order names (PT_INTERP); false when there is none. */
+bool read_program_interpreter(const char *program, uint8_t class, char path[INTERPRETER_SIZE]);
+
+/* The folder of the loader that a program names, in an unpacked app: there all its libraries are found.
+ * NULL when the app has no such loader. */
+const char *own_library_folder(const struct manifest *manifest, const char *program, uint8_t class);
 
 /* Whether an opened program (O_PATH will do) names a loader that the unpacked app has. The kernel
  * would look for it among the host's files. */

@@ -187,6 +187,25 @@ static void read_host(struct index *index) {
     one->blob = reference_field(text, index);
     read_emulator_args(text, &one->emulator);
   }
+  if (at(index, "translator")) {
+    host->has_translator = true;
+    read_translator(text, &host->translator);
+    bool emulated = false;
+    for (unsigned i = 0; i < host->emulator_count; i++) {
+      emulated |= strcmp(host->emulators[i].emulator.name, host->translator.guest) == 0;
+    }
+    if (!emulated) broken(text, "translator for programs that have no emulator");
+    next_keyword(index);
+    need_keyword(index, "part");
+  }
+  for (; host->has_translator && at(index, "part"); next_keyword(index)) {
+    if (host->part_count == PARTS_MAX) broken(text, "more than 64 parts of a translator");
+    host->parts = grow(host->parts, host->part_count, sizeof *host->parts);
+    struct translator_part *part = &host->parts[host->part_count++];
+    part->blob = reference_field(text, index);
+    part->name = file_name_field(text);
+    need_end(text);
+  }
   for (; at(index, "slice"); next_keyword(index)) {
     if (host->slice_count == SLICES_MAX) broken(text, "more than 64 native builds of a host");
     host->slices = grow(host->slices, host->slice_count, sizeof *host->slices);

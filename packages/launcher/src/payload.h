@@ -14,6 +14,7 @@
 enum {
   ID_SIZE = 32, /* hex digits */
   HOSTS_MAX = 256,
+  PARTS_MAX = 64, /* files of a translator */
   SLICES_MAX = 64, /* of a host */
 };
 
@@ -61,12 +62,22 @@ struct slice {
   const char *path;
 };
 
+/* A file of a translator's folder. */
+struct translator_part {
+  unsigned blob;
+  const char *name;
+};
+
 struct host {
   const char *name;
   uint64_t launcher_size;
   unsigned char launcher_sha256[SHA256_SIZE];
   struct host_emulator *emulators;
   unsigned emulator_count;
+  struct translator translator;
+  bool has_translator;
+  struct translator_part *parts;
+  unsigned part_count;
   struct slice *slices;
   unsigned slice_count;
 };

@@ -28,9 +28,11 @@ void take_settings(struct settings *settings) {
   settings->preference = PREFER_NATIVE;
   if (preference && strcmp(preference, "emulated") == 0) {
     settings->preference = PREFER_EMULATED;
+  } else if (preference && strcmp(preference, "qemu") == 0) {
+    settings->preference = PREFER_QEMU;
   } else if (preference && strcmp(preference, "native") != 0) {
-    die(STATUS_OWN_FAULT, "UPORT_PREFER=", preference, ": is not known, use native or emulated",
-        NULL);
+    die(STATUS_OWN_FAULT, "UPORT_PREFER=", preference,
+        ": is not known, use native, emulated or qemu", NULL);
   }
 
   const char *way = value_of("UPORT_EXEC");

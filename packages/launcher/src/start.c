@@ -1,7 +1,7 @@
 /* Starting the app. The ways, best first:
  *   1. direct, when the program is of the host's CPU;
  *   2. direct, when the host's kernel may know its CPU, which trying tells;
- *   3. the manifest's emulator for its CPU, which the kernel starts where it does so for the programs
+ *   3. the manifest's emulator for its CPU, another one than QEMU first (translator.c), which the kernel starts where it does so for the programs
  *      that the app starts (exec-way.c);
  *   4. direct, when there is no emulator but the system's binfmt_misc has a registration that fits.
  * PREFER_EMULATED puts the emulator first. Without an emulator the kernel still gets its try. */
@@ -20,6 +20,7 @@
 #include "own-loader.h"
 #include "settings.h"
 #include "target.h"
+#include "translator.h"
 
 extern char **environ;
 
@@ -155,14 +156,20 @@ static int start_file(const struct start *start, const char *file, struct failur
     error = prepare_fatelf(&target, start->settings, &part, failure);
     return error == 0 ? start_file(&part, part.program, failure) : error;
   }
+  const struct emulator *emulator =
+      target.kind == TARGET_ELF ? find_emulator(start->manifest, &target.elf) : NULL;
+  bool is_foreign = emulator && !is_host_cpu(target.elf.cpu) && !is_compatible_cpu(target.elf.cpu);
+  /* First: what children have to be started with, the trial of a translator must not inherit. */
+  bool translated = is_foreign &&
+                    translator_serves(start->manifest, emulator, &target, start->is_translated);
   enum exec_way way = way_of_children(start);
   if (target.kind != TARGET_ELF) {
     error = exec_direct(&target, start->manifest, "its CPU cannot be told");
     return fail_direct(&target, error, failure);
   }
-  const struct emulator *emulator = find_emulator(start->manifest, &target.elf);
   debug(target.path, ": is for ", describe(&target), ", this host is ", host_name, NULL);
 
+  if (translated) exec_translator(start->manifest, &target);
   if (start->preference == PREFER_EMULATED) {
     if (emulator) return exec_emulator(&target, emulator, start->manifest, failure);
     debug("UPORT_PREFER=emulated: there is no emulator for it", NULL);

@@ -7,7 +7,7 @@
 
 struct settings;
 
-enum preference { PREFER_NATIVE, PREFER_EMULATED };
+enum preference { PREFER_NATIVE, PREFER_EMULATED, PREFER_QEMU };
 
 struct start {
   const char *program; /* as given: a name to look for in PATH, or a path */
@@ -15,7 +15,8 @@ struct start {
   enum preference preference;
   const struct manifest *manifest;
   const struct settings *settings;
-  bool is_interpreted; /* binfmt_misc started the launcher for this program */
+  bool is_interpreted; /* something that runs already started the launcher for this program */
+  bool is_translated;  /* that was the manifest's translator */
 };
 
 /* Becomes the app; returns only when that failed. */

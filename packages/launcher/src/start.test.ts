@@ -241,7 +241,9 @@ describe.skipIf(!THIS_HOST)('starting an app', () => {
     test('another preference is refused', () => {
       const ran = run(launch, ['true'], { env: { UPORT_PREFER: 'fast' } });
       expect(ran.status).toBe(125);
-      expect(ran.stderr).toBe('uport: UPORT_PREFER=fast: is not known, use native or emulated\n');
+      expect(ran.stderr).toBe(
+        'uport: UPORT_PREFER=fast: is not known, use native, emulated or qemu\n',
+      );
     });
 
     test('each decision is told, on standard error only', () => {

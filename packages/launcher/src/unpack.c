@@ -15,6 +15,7 @@
 #include "blob.h"
 #include "memory.h"
 #include "message.h"
+#include "translator.h"
 
 enum {
   /* Of every unpacked file: one second into 1970. */
@@ -209,12 +210,16 @@ static uint64_t find_launcher(void) {
 
 static bool unpack_launcher(void) {
   uint64_t offset = find_launcher();
-  bool right = false;
-  int descriptor = create(work.top, "launch");
-  if (descriptor < 0) return fault("cannot write ", "launch");
-  bool written = copy_launcher(descriptor, offset, &right);
-  if (written && !right) damaged(work.payload, "the file is being changed");
-  return finish_written(descriptor, written, 0755, "launch");
+  const char *const names[] = {"launch", work.host->has_translator ? translator_self : NULL};
+  for (unsigned i = 0; i < 2 && names[i]; i++) {
+    bool right = false;
+    int descriptor = create(work.top, names[i]);
+    if (descriptor < 0) return fault("cannot write ", names[i]);
+    bool written = copy_launcher(descriptor, offset, &right);
+    if (written && !right) damaged(work.payload, "the file is being changed");
+    if (!finish_written(descriptor, written, 0755, names[i])) return false;
+  }
+  return true;
 }
 
 static const char *emulator_name(const struct host_emulator *one) {
@@ -229,6 +234,24 @@ static bool unpack_emulators(void) {
     if (descriptor < 0) return node_fault(name);
     bool written = copy_whole_blob(descriptor, one->blob);
     if (!finish_written(descriptor, written, 0755, name)) return false;
+  }
+  return true;
+}
+
+static const char *part_path(const struct translator_part *part) {
+  return concatenate(work.host->translator.name, "/", part->name);
+}
+
+static bool unpack_translator(void) {
+  if (!work.host->has_translator) return true;
+  const char *name = work.host->translator.name;
+  if (mkdirat(work.top, name, 0700) != 0) return node_fault(name);
+  for (unsigned i = 0; i < work.host->part_count; i++) {
+    const char *path = part_path(&work.host->parts[i]);
+    int descriptor = create(work.top, path);
+    if (descriptor < 0) return node_fault(path);
+    bool written = copy_whole_blob(descriptor, work.host->parts[i].blob);
+    if (!finish_written(descriptor, written, 0755, path)) return false;
   }
   return true;
 }
@@ -382,6 +405,13 @@ static bool write_manifest(void) {
     manifest.emulators[i].path = emulator_name(one);
     add_unpacked(&manifest, emulator_name(one), work.index.blobs[one->blob].raw);
   }
+  manifest.has_translator = work.host->has_translator;
+  manifest.translator = work.host->translator;
+  if (manifest.has_translator) add_unpacked(&manifest, translator_self, work.host->launcher_size);
+  for (unsigned i = 0; i < work.host->part_count; i++) {
+    const struct translator_part *part = &work.host->parts[i];
+    add_unpacked(&manifest, part_path(part), work.index.blobs[part->blob].raw);
+  }
   for (unsigned i = 0; i < work.index.program_count; i++) {
     const char *path = work.index.programs[i].path, *name;
     const char *inside = concatenate("root/", path, "");
@@ -443,7 +473,7 @@ static bool unpack_parts(void) {
   if (work.root < 0) return fault("cannot open ", "root");
   start_walk(&work.to, work.root);
   start_walk(&work.from, work.root);
-  bool good = unpack_launcher() && unpack_emulators() && unpack_tree() && write_manifest();
+  bool good = unpack_launcher() && unpack_emulators() && unpack_translator() && unpack_tree() && write_manifest();
   end_walk(&work.to);
   end_walk(&work.from);
   close(work.root);
@@ -498,6 +528,8 @@ bool unpack_to_memory(const struct payload *payload, struct place *place,
     return false;
   }
   manifest->surroundings = work.index.surroundings;
+  /* It needs files around it. */
+  manifest->has_translator = false;
   manifest->emulator_count = work.host->emulator_count;
   manifest->program_count = 1;
   manifest->unpacked_count = 0;

@@ -154,7 +154,9 @@ static size_t make_rule(const struct emulator *emulator, unsigned char *magic, u
 static const char *interpreter_of(const struct emulator *emulator) {
   const char *path = emulator_path(work.manifest, emulator);
   const char *slash = strrchr(path, '/');
-  if (emulator->arg_count == 0 && strncmp(slash ? slash + 1 : path, "qemu-", 5) == 0) return path;
+  bool may_be_translated = work.manifest->has_translator &&
+                           strcmp(work.manifest->translator.guest, emulator->name) == 0;
+  if (!may_be_translated && emulator->arg_count == 0 && strncmp(slash ? slash + 1 : path, "qemu-", 5) == 0) return path;
   const char *launcher = concatenate(work.manifest->folder, "launch", "");
   bool beside = *launcher == '/' && access(launcher, X_OK) == 0 &&
                 strcmp(work.manifest->file, concatenate(work.manifest->folder, "manifest", "")) == 0;

@@ -11,8 +11,11 @@ import {
   buildRootfs,
   describeChange,
   type ImageInput,
+  type PinnedEmulator,
+  type PinnedTranslator,
   type PushResult,
   parseArch,
+  parseEmulatorChoice,
   parseImageInput,
   parseReference,
   platformName,
@@ -42,7 +45,13 @@ import { librariesOf, libraryFlags } from '../library-flags.ts';
 import { nixImport, nixImportFlags } from '../nix-import-flags.ts';
 import { pairOf, usage } from '../pairs.ts';
 import { humanSize } from '../progress-bar.ts';
-import { emulatorsFlag, preparationFlag, providersOf, pushFlags } from '../shared-flags.ts';
+import {
+  emulatorFlag,
+  emulatorsFlag,
+  preparationFlag,
+  providersOf,
+  pushFlags,
+} from '../shared-flags.ts';
 
 const NOT_FOR_ROOTS = [
   'config',
@@ -106,6 +115,7 @@ export default class Build extends BaseCommand {
       multipleNonGreedy: true,
     }),
     emulators: emulatorsFlag(),
+    emulator: emulatorFlag(),
     ...libraryFlags,
     'emulator-preparation': preparationFlag(),
     'compression-level': Flags.integer({
@@ -199,6 +209,7 @@ export default class Build extends BaseCommand {
       ...(flags.slice && { slices: slices(flags.slice) }),
       ...(shim && { shim }),
       ...providersOf(flags),
+      ...(flags.emulator && { emulators: flags.emulator.map(parseEmulatorChoice) }),
       image: imageSettings(flags),
       guest: guestOptions(flags),
       ...librariesOf(flags),
@@ -392,7 +403,7 @@ export default class Build extends BaseCommand {
       const host = plan.hosts[index];
       const emulator =
         host && 'emulator' in host
-          ? `qemu-${host.emulator.guest} ${host.emulator.version}`
+          ? [host.translator, host.emulator].flatMap(emulatorName).join(', else ')
           : row.reason;
       const platform = row.host.oci ? platformName(row.host.oci) : row.host.name;
       this.log(`${platform.padEnd(16)} ${row.way.padEnd(11)} ${emulator}`);
@@ -411,6 +422,13 @@ export default class Build extends BaseCommand {
 
 function imageJson({ plan, digest }: Pick<BuildImageResult, 'plan' | 'digest'>) {
   return { name: plan.name, digest, kept: plan.kept, added: plan.added };
+}
+
+function emulatorName(each: PinnedEmulator | PinnedTranslator | undefined): readonly string[] {
+  if (each === undefined) return [];
+  return [
+    each.kind === 'qemu' ? `qemu-${each.guest} ${each.version}` : `${each.kind} ${each.version}`,
+  ];
 }
 
 function describeMove({ prefix, relative, links, absolute }: ReferenceReport): string {

@@ -117,6 +117,13 @@ export default class Inspect extends BaseCommand {
       this.log(
         `  ${host.host}  launcher ${humanSize(host.launcher.size)}  ${host.launcher.digest}`,
       );
+      if (host.translator) {
+        const { name, files } = host.translator;
+        const sum = (of: 'raw' | 'stored') => files.reduce((all, each) => all + each[of], 0);
+        this.log(
+          `    ${name}, tried first  ${humanSize(sum('raw'))}, stored ${humanSize(sum('stored'))}`,
+        );
+      }
       for (const emulator of host.emulators) {
         this.log(`    qemu-${emulator.guest} ${emulator.version ?? '?'}  ${part(emulator)}`);
       }

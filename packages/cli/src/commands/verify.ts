@@ -140,7 +140,7 @@ function line({ host, way, kernel, runs, status, fault }: HostVerdict): string {
     kernel === undefined
       ? way
       : `Linux ${/^[0-9]+\.[0-9]+/.exec(kernel.release)?.[0] ?? '?'}, ${kernel.pageSize / 1024} KiB pages`;
-  const columns = `${host.name.padEnd(12)}${where.padEnd(24)}${runs.padEnd(15)}`;
+  const columns = `${host.name.padEnd(12)}${where.padEnd(24)}${runs.padEnd(14)} `;
   return fault === undefined ? `${columns}ok, status ${status}` : `${columns}FAILED: ${fault}`;
 }
 

@@ -6,6 +6,7 @@ import { fatelf, nixPackage, oci, universal } from '../emitters/index.ts';
 import { parseArch } from '../model/arch.ts';
 import type { NixImportOptions } from '../nix-closure/load-nix-app.ts';
 import { parseEmulatorProvider } from '../qemu/providers.ts';
+import { parseEmulatorChoice } from '../translators/rules.ts';
 import type { AppConfig } from './schema.ts';
 
 /** What a configuration says of a build; the rest is the caller's. */
@@ -36,6 +37,7 @@ export function appOptions(app: AppConfig, folder: string): ConfiguredOptions {
       ),
     }),
     ...(app.emulators && { providers: app.emulators.map((spec) => provider(spec, folder)) }),
+    ...(app.emulator && { emulators: app.emulator.map(parseEmulatorChoice) }),
     image: {
       ...(image.cmd !== undefined && { cmd: listOf(image.cmd) }),
       ...(image.env && { env: pairs(image.env) }),

@@ -267,12 +267,12 @@ function isWhole({ config, apps = [], overrides }: ConfigWork): boolean {
   return (
     apps.length === 0 &&
     config.apps.every(({ config: app }) => {
-      const { hosts, emulators, slices, input, entrypoint, guest, nix, emit } =
+      const { hosts, emulators, emulator, slices, input, entrypoint, guest, nix, emit } =
         overrides?.(app) ?? {};
       // What an image gets and what is made of its content need not have the same parts.
       const fewer = parseImageInput(app.input) ? emit : undefined;
-      const given = hosts ?? emulators ?? slices ?? input ?? entrypoint ?? guest ?? nix ?? fewer;
-      return given === undefined;
+      const given = [hosts, emulators, emulator, slices, input, entrypoint, guest, nix, fewer];
+      return given.every((each) => each === undefined);
     })
   );
 }
@@ -340,6 +340,12 @@ function forget(lock: Lock, names: readonly string[], config: LoadedConfig): Loc
       return keep(guest, `${kind}-${guest}`, kind);
     }),
   );
+  const translators = new Map(
+    [...lock.translators].filter(([key, { kind }]) => {
+      const guest = key.split(' ')[2] as string;
+      return keep(guest, `${kind}-${guest}`, kind);
+    }),
+  );
   const packages = new Map(
     [...lock.packages]
       .filter(([app]) => keep(app))
@@ -350,7 +356,7 @@ function forget(lock: Lock, names: readonly string[], config: LoadedConfig): Loc
   );
   const images = new Map([...lock.images].filter(([app]) => keep(app)));
   const unknown = names.filter((name) => !known.has(name));
-  if (unknown.length === 0) return { ...lock, emulators, packages, images };
+  if (unknown.length === 0) return { ...lock, emulators, translators, packages, images };
   throw new UportError({
     code: 'UPORT_LOCK_NAME_UNKNOWN',
     category: 'usage',

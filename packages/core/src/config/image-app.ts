@@ -9,7 +9,7 @@ import type { ConfiguredOptions } from './app-options.ts';
 import type { AppConfig } from './schema.ts';
 
 /** What an image says itself, and what is decided by its format. */
-const NOT_FOR_IMAGES = ['image', 'guest', 'slices', 'fromDebian', 'nix'] as const;
+const NOT_FOR_IMAGES = ['image', 'guest', 'emulator', 'slices', 'fromDebian', 'nix'] as const;
 const NOT_FOR_LAYOUTS = ['compression', 'level', 'archive'] as const;
 
 /**

@@ -141,6 +141,11 @@ export const appSchema = z.strictObject({
     .describe(
       'Where emulators come from: debian, debian:SUITE, dir:PATH or nix:STORE-PATH. Default: debian.',
     ),
+  emulator: z
+    .array(z.string())
+    .min(1)
+    .optional()
+    .describe('Emulators that are tried before QEMU: box64, or HOST=box64 for one host.'),
   emit: emit.optional(),
   image: image.optional(),
   guest: guest.optional(),

@@ -1,12 +1,28 @@
 // A package that a plan or a lock pins: found by its path, without an index.
 import type { UportError } from '@uport/errors';
-import type { EmulatorOrigin } from '../plan/plan.ts';
+import type { EmulatorOrigin, PinnedPackage } from '../plan/plan.ts';
 import { mirrorsOf } from './archive.ts';
 import type { DebianContext } from './context.ts';
 import { asFailedTry, type FailedTry, type FoundPackage } from './package.ts';
 
 /** Where a package is found again. */
 export type DebianOrigin = Extract<EmulatorOrigin, { provider: 'debian' }>;
+
+/** A package of a plan as the same. */
+export function originOf(pin: PinnedPackage): DebianOrigin {
+  const { name, version, suite, sourcePackage, sourceVersion, path, digest, size } = pin;
+  return {
+    provider: 'debian',
+    suite,
+    package: name,
+    packageVersion: version,
+    sourcePackage,
+    sourceVersion,
+    packagePath: path,
+    packageDigest: digest,
+    packageSize: size,
+  };
+}
 
 /**
  * Uses the package from the first mirror that has it.

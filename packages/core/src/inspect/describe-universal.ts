@@ -27,6 +27,12 @@ export interface HostDescription {
     /** What the emulator itself says, such as `11.1.2`. */
     readonly version: string | undefined;
   })[];
+  /** An emulator other than QEMU that is tried before it: all of its files. */
+  readonly translator?: {
+    readonly name: string;
+    readonly guest: string;
+    readonly files: readonly (PartDescription & { readonly name: string })[];
+  };
   readonly slices: readonly (PartDescription & { readonly path: string })[];
 }
 
@@ -70,6 +76,16 @@ export async function describeUniversal(
         host: host.name,
         launcher: host.launcher,
         emulators,
+        ...(host.translator && {
+          translator: {
+            name: host.translator.name,
+            guest: host.translator.guest,
+            files: host.translator.parts.map(({ blob, name }) => ({
+              name: displayBytes(name),
+              ...part(blob),
+            })),
+          },
+        }),
         slices: host.slices.map(({ blob, path }) => ({ path: displayBytes(path), ...part(blob) })),
       });
     }

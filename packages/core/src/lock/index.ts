@@ -9,6 +9,7 @@ export {
   type LockedEmulator,
   type LockedImage,
   type LockedPackage,
+  type LockedTranslator,
   lockOfPlan,
   mergeLocks,
   parseLock,

@@ -76,6 +76,41 @@ const lock: fc.Arbitrary<Lock> = fc.record({
       )
       .map(([file, rest]) => ({ ...file, ...rest })),
   ),
+  translators: map(
+    fc
+      .tuple(
+        pin,
+        fc.record({
+          kind: fc.constant('box64' as const),
+          version: text,
+          loader: text,
+          files: fc.array(
+            fc
+              .tuple(pin, fc.stringMatching(/^[!-.0-~]{3,20}$/))
+              .map(([file, name]) => ({ name, ...file })),
+            { maxLength: 3 },
+          ),
+          packages: fc.array(
+            fc
+              .tuple(
+                pin,
+                fc.record({
+                  name: text,
+                  version: text,
+                  architecture: text,
+                  suite: text,
+                  sourcePackage: text,
+                  sourceVersion: text,
+                  path: poolPath,
+                }),
+              )
+              .map(([file, rest]) => ({ ...rest, ...file })),
+            { maxLength: 3 },
+          ),
+        }),
+      )
+      .map(([file, rest]) => ({ ...file, ...rest })),
+  ),
   packages: map(packages),
 });
 
@@ -125,6 +160,7 @@ const good = JSON.parse(
         },
       ],
     ]),
+    translators: new Map(),
     packages: new Map([
       [
         'app',

@@ -1,7 +1,16 @@
 // uport.lock: every emulator, package and launcher of a build, pinned. Format: docs/formats/lock.md.
 import { UportError } from '@uport/errors';
+import { isFileName } from '@uport/launcher';
 import { parseDigest } from '../model/digest.ts';
-import type { EmulatorOrigin, PinnedEmulator, PinnedFile, Plan } from '../plan/plan.ts';
+import type {
+  EmulatorOrigin,
+  PinnedEmulator,
+  PinnedFile,
+  PinnedPackage,
+  PinnedTranslator,
+  Plan,
+  TranslatorFile,
+} from '../plan/plan.ts';
 
 export const LOCK_NAME = 'uport.lock';
 
@@ -32,6 +41,13 @@ export interface LockedImage extends PinnedFile {
   readonly source: string;
 }
 
+/** An emulator other than QEMU; digest and size are its program's. */
+export interface LockedTranslator
+  extends PinnedFile,
+    Omit<PinnedTranslator, 'host' | 'guest' | 'packages'> {
+  readonly packages: readonly PinnedPackage[];
+}
+
 /** Each map by what identifies an entry, in bytewise order. */
 export interface Lock {
   readonly version: 1;
@@ -39,6 +55,8 @@ export interface Lock {
   readonly launchers: ReadonlyMap<string, PinnedFile>;
   /** By `emulatorKey`. */
   readonly emulators: ReadonlyMap<string, LockedEmulator>;
+  /** By `translatorKey`. */
+  readonly translators: ReadonlyMap<string, LockedTranslator>;
   /** By app, then `NAME:ARCHITECTURE`. */
   readonly packages: ReadonlyMap<string, ReadonlyMap<string, LockedPackage>>;
   /** By app. */
@@ -49,6 +67,7 @@ export const EMPTY_LOCK: Lock = Object.freeze({
   version: 1,
   launchers: new Map(),
   emulators: new Map(),
+  translators: new Map(),
   packages: new Map(),
   images: new Map(),
 });
@@ -58,12 +77,23 @@ export function emulatorKey(guest: string, host: string, sources: readonly strin
   return `${guest} on ${host} from ${sources.join(' ')}`;
 }
 
+/** `box64 of x86_64 on aarch64 from debian`. */
+export function translatorKey(
+  kind: string,
+  guest: string,
+  host: string,
+  sources: readonly string[],
+): string {
+  return `${kind} of ${emulatorKey(guest, host, sources)}`;
+}
+
 /** Launchers and emulators of hosts, as they stand in a lock. */
 export function lockOfHosts(
   hosts: readonly {
     readonly host: string;
     readonly launcher?: PinnedFile;
     readonly emulator?: PinnedEmulator;
+    readonly translator?: PinnedTranslator;
   }[],
   sources: readonly string[],
 ): Lock {
@@ -82,7 +112,15 @@ export function lockOfHosts(
       ...(preparedFrom && { preparedFrom }),
     });
   }
-  return { ...EMPTY_LOCK, launchers, emulators };
+  const translators = new Map<string, LockedTranslator>();
+  for (const { translator } of hosts) {
+    if (translator === undefined) continue;
+    const { host: name, guest, ...rest } = translator;
+    const program = rest.files.find((file) => file.name === rest.kind);
+    if (program === undefined) throw new TypeError(`${rest.kind} has no program`);
+    translators.set(translatorKey(rest.kind, guest, name, sources), { ...pinOf(program), ...rest });
+  }
+  return { ...EMPTY_LOCK, launchers, emulators, translators };
 }
 
 /** What a plan has pinned, as it stands in a lock. */
@@ -116,6 +154,7 @@ export function mergeLocks(locks: readonly Lock[]): Lock {
     version: 1,
     launchers: new Map(locks.flatMap((lock) => [...lock.launchers])),
     emulators: new Map(locks.flatMap((lock) => [...lock.emulators])),
+    translators: new Map(locks.flatMap((lock) => [...lock.translators])),
     packages: new Map(locks.flatMap((lock) => [...lock.packages])),
     images: new Map(locks.flatMap((lock) => [...lock.images])),
   };
@@ -127,6 +166,7 @@ export function encodeLock(lock: Lock): string {
     version: lock.version,
     launchers: sorted(lock.launchers),
     emulators: sorted(lock.emulators),
+    ...(lock.translators.size > 0 && { translators: sorted(lock.translators) }),
     packages: sorted(new Map([...lock.packages].map(([app, list]) => [app, sorted(list)]))),
     ...(lock.images.size > 0 && { images: sorted(lock.images) }),
   };
@@ -142,6 +182,7 @@ function sorted(map: ReadonlyMap<string, unknown>): Record<string, unknown> {
 }
 
 function sortedKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortedKeys);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).map(([key, each]) => [key, sortedKeys(each)] as const);
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -160,6 +201,7 @@ export function compareLocks(from: Lock, to: Lock): readonly LockChange[] {
   const apps = new Set([...from.packages.keys(), ...to.packages.keys()]);
   return [
     ...compare(from.emulators, to.emulators, (key) => emulatorName(key)),
+    ...compare(from.translators, to.translators, (key) => key.replace(/ from .*/s, '')),
     ...[...apps].flatMap((app) =>
       compare(
         from.packages.get(app) ?? new Map(),
@@ -227,6 +269,7 @@ export function parseLock(text: string): Lock {
     version: 1,
     launchers: mapOf(top.launchers, 'launchers', readPin),
     emulators: mapOf(top.emulators, 'emulators', readEmulator),
+    translators: mapOf(top.translators, 'translators', readTranslator),
     packages: mapOf(top.packages, 'packages', (list, where) => mapOf(list, where, readPackage)),
     images: mapOf(top.images, 'images', readImage),
   };
@@ -307,6 +350,51 @@ function readEmulator(value: unknown, where: string): LockedEmulator {
     origin: readOrigin(fields.origin, where),
     ...(preparedFrom !== undefined && { preparedFrom: digestOf(preparedFrom, where) }),
   };
+}
+
+const MAX_FILES = 64;
+
+function readTranslator(value: unknown, where: string): LockedTranslator {
+  const fields = objectOf(value, where);
+  if (fields.kind !== 'box64') throw invalid(`${where} is of a kind that is not known`);
+  return {
+    ...readPin(value, where),
+    kind: fields.kind,
+    version: textOf(fields, 'version', where),
+    loader: textOf(fields, 'loader', where),
+    files: listOf(fields.files, `the files of ${where}`, readTranslatorFile),
+    packages: listOf(fields.packages, `the packages of ${where}`, (each, at) => {
+      const { version, suite, sourcePackage, sourceVersion, path, digest, size } = readPackage(
+        each,
+        at,
+      );
+      const own = objectOf(each, at);
+      // In the order of a plan that was made without a lock: its file is to have the same bytes.
+      return {
+        name: textOf(own, 'name', at),
+        version,
+        architecture: textOf(own, 'architecture', at),
+        ...{ suite, sourcePackage, sourceVersion, path, digest, size },
+      };
+    }),
+  };
+}
+
+function readTranslatorFile(value: unknown, where: string): TranslatorFile {
+  const name = textOf(objectOf(value, where), 'name', where);
+  if (!isFileName(name)) throw invalid(`${where} has a name that leads elsewhere`);
+  return { name, ...readPin(value, where) };
+}
+
+function listOf<T>(
+  value: unknown,
+  where: string,
+  read: (value: unknown, where: string) => T,
+): readonly T[] {
+  if (!Array.isArray(value) || value.length > MAX_FILES) {
+    throw invalid(`${where} are no list, or of more than ${MAX_FILES}`);
+  }
+  return value.map((each, index) => read(each, `${where}, ${index + 1}`));
 }
 
 function readOrigin(value: unknown, where: string): EmulatorOrigin {

@@ -3,13 +3,17 @@ import { UportError } from '@uport/errors';
 import { debianName, unavailable } from '../debian/package.ts';
 import { type DebianOrigin, usePinnedPackage } from '../debian/pinned-package.ts';
 import type { Arch } from '../model/arch.ts';
-import type { PinnedEmulator } from '../plan/plan.ts';
+import type { PinnedEmulator, PinnedTranslator } from '../plan/plan.ts';
 import { emulatorOfPackage } from '../qemu/debian-provider.ts';
 import { checkEmulator, readEmulatorFile } from '../qemu/emulator-file.ts';
 import { prepareEmulator } from '../qemu/prepared-emulator.ts';
 import type { EmulatorProvider, ProviderContext } from '../qemu/provider.ts';
 import { findEmulators } from '../qemu/providers.ts';
-import { emulatorKey, LOCK_NAME, type Lock, type LockedEmulator } from './lock.ts';
+import { pinnedTranslator } from '../translators/debian-translator.ts';
+import { findTranslator } from '../translators/find-translators.ts';
+import type { TranslatorRule } from '../translators/rules.ts';
+import { readTranslatorProgram } from '../translators/translator-file.ts';
+import { emulatorKey, LOCK_NAME, type Lock, type LockedEmulator, translatorKey } from './lock.ts';
 
 export interface LockOptions {
   readonly lock: Lock;
@@ -30,6 +34,8 @@ export function lockedProvider(
   return {
     name: options.sources.join(' '),
     find: (guest, host, context) => find(guest, host, providers, options, context),
+    findTranslator: (rule, host, context) =>
+      findLockedTranslator(rule, host, providers, options, context),
   };
 }
 
@@ -61,6 +67,54 @@ async function find(
   const fetched = await fetchLocked(locked, locked.origin, guest, host, context);
   if (fetched?.digest === locked.digest && fetched.version === locked.version) return fetched;
   throw drift(locked, fetched, guest, host);
+}
+
+async function findLockedTranslator(
+  rule: TranslatorRule,
+  host: Arch,
+  providers: readonly EmulatorProvider[],
+  { lock, sources }: LockOptions,
+  context: ProviderContext,
+): Promise<PinnedTranslator> {
+  const locked = lock.translators.get(translatorKey(rule.kind, rule.guest, host.name, sources));
+  if (locked === undefined) return findTranslator(rule, host, providers, context);
+  const { kind, version, loader, files, packages } = locked;
+  const pin = { kind, host: host.name, guest: rule.guest, version, loader, files, packages };
+  const kept = files.every(({ digest }) => context.store.locate(digest) !== undefined);
+  if (kept) {
+    // A lock that was edited or merged may name a file of another host or version.
+    if (files.find(({ name }) => name === kind)?.digest !== locked.digest) {
+      throw translatorDrift(kind, host);
+    }
+    const file = context.store.pathOf(locked.digest);
+    const program = await readTranslatorProgram(file, rule, host, LOCK_NAME);
+    if (program.version !== version || program.loader !== loader) {
+      throw translatorDrift(kind, host);
+    }
+  }
+  if (packages.length === 0) {
+    const there = await findTranslator(rule, host, providers, context).catch((error: unknown) => {
+      // A folder that is gone is no change while the store has the files.
+      if (kept) return undefined;
+      throw error;
+    });
+    return there ?? pin;
+  }
+  if (kept) return pin;
+  const fetched = await pinnedTranslator(packages, rule, host, context);
+  if (fetched.version === version && JSON.stringify(fetched.files) === JSON.stringify(files)) {
+    return fetched;
+  }
+  throw translatorDrift(kind, host);
+}
+
+function translatorDrift(kind: string, host: Arch): UportError {
+  return new UportError({
+    code: 'UPORT_LOCK_DRIFT',
+    category: 'validation',
+    message: `${kind} for ${host.name} is not the locked one: its files say something else`,
+    hint: `put back the lock that was, or run uport update ${kind}, and look at what it changes`,
+  });
 }
 
 /** A lock that was edited or merged may name a file of another guest, host or version. */

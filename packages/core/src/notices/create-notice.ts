@@ -2,11 +2,12 @@
 import { Readable } from 'node:stream';
 import { launcherLicense } from '@uport/launcher';
 import type { DebianContext } from '../debian/context.ts';
+import { originOf } from '../debian/pinned-package.ts';
 import { parseArch } from '../model/arch.ts';
-import type { HostPlan, PinnedEmulator, PinnedFile, Plan } from '../plan/plan.ts';
+import type { HostPlan, PinnedEmulator, PinnedFile, PinnedTranslator, Plan } from '../plan/plan.ts';
 import { type CommonLicense, licenseText, namedLicenses } from './common-licenses.ts';
 import { debianNotice } from './debian-notice.ts';
-import { type NoticedEmulator, noticeText } from './notice-text.ts';
+import { type NoticedEmulator, type NoticedTranslator, noticeText } from './notice-text.ts';
 
 /** QEMU's own, and that of the C library that every static build holds. */
 const LICENSES_OF_QEMU: readonly CommonLicense[] = ['GPL-2', 'LGPL-2.1'];
@@ -31,6 +32,25 @@ export async function noticedEmulator(
 }
 
 /**
+ * A translator with what its Debian packages say of their licences.
+ *
+ * @throws UportError UPORT_DEBIAN_*, UPORT_DEB_INVALID
+ */
+async function noticedTranslator(
+  translator: PinnedTranslator,
+  context: DebianContext,
+): Promise<NoticedTranslator> {
+  const copyrights: { name: string; text: string }[] = [];
+  for (const each of translator.packages) {
+    const { copyright } = await debianNotice(originOf(each), each.architecture, context);
+    if (copyright !== undefined) {
+      copyrights.push({ name: `${each.name} ${each.version}`, text: copyright });
+    }
+  }
+  return { translator, copyrights };
+}
+
+/**
  * The notice of a launcher and of emulators, its bytes put into the store.
  *
  * @throws UportError UPORT_LAUNCHER_DAMAGED, UPORT_LICENSE_MISSING, UPORT_STORE_*
@@ -40,8 +60,11 @@ export async function createNotice(
   { store, signal }: DebianContext,
 ): Promise<PinnedFile> {
   const names = new Set<CommonLicense>(emulators.length > 0 ? LICENSES_OF_QEMU : []);
-  for (const { copyright = '' } of emulators) {
-    for (const name of namedLicenses(copyright)) names.add(name);
+  for (const { copyright = '', translator } of emulators) {
+    const own = translator?.copyrights.map(({ text }) => text) ?? [];
+    for (const text of [copyright, ...own]) {
+      for (const name of namedLicenses(text)) names.add(name);
+    }
   }
   const text = noticeText(emulators, {
     launcher: launcherLicense(),
@@ -66,7 +89,10 @@ export async function addNotices(plan: Plan, context: DebianContext): Promise<Pl
     } else if (host.way === 'native') {
       hosts.push({ ...host, notice: await createNotice([], context) });
     } else {
-      const noticed = await noticedEmulator(host.emulator, context);
+      const noticed = {
+        ...(await noticedEmulator(host.emulator, context)),
+        ...(host.translator && { translator: await noticedTranslator(host.translator, context) }),
+      };
       all.push(noticed);
       const { emulator } = noticed;
       hosts.push({ ...host, emulator, notice: await createNotice([noticed], context) });

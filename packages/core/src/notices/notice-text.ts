@@ -1,6 +1,6 @@
 // The text that travels with launchers and emulators: what they are, under which licences, and where
 // their source code is. Pure, so that the same parts have the same text.
-import type { PinnedEmulator } from '../plan/plan.ts';
+import type { PinnedEmulator, PinnedTranslator } from '../plan/plan.ts';
 import type { CommonLicense } from './common-licenses.ts';
 
 /** An emulator with what its package says of its licence. */
@@ -8,6 +8,13 @@ export interface NoticedEmulator {
   readonly emulator: PinnedEmulator;
   /** Of its Debian package. */
   readonly copyright: string | undefined;
+  readonly translator?: NoticedTranslator;
+}
+
+/** An emulator other than QEMU, with what its packages say of their licences. */
+export interface NoticedTranslator {
+  readonly translator: PinnedTranslator;
+  readonly copyrights: readonly { readonly name: string; readonly text: string }[];
 }
 
 export interface NoticeTexts {
@@ -27,6 +34,10 @@ export function noticeText(emulators: readonly NoticedEmulator[], texts: NoticeT
     const names = copyrights.get(copyright) ?? [];
     const name = packageName(emulator);
     copyrights.set(copyright, names.includes(name) ? names : [...names, name]);
+  }
+  for (const { name, text } of emulators.flatMap((each) => each.translator?.copyrights ?? [])) {
+    const names = copyrights.get(text) ?? [];
+    copyrights.set(text, names.includes(name) ? names : [...names, name]);
   }
   const sections: (readonly [title: string, text: string])[] = [
     ['The launcher: licences', texts.launcher],
@@ -57,7 +68,10 @@ function summary(emulators: readonly NoticedEmulator[]): string {
       ...originLines(first).map((line) => `  ${line}`),
     );
   }
+  const translators = emulators.flatMap((each) => each.translator?.translator ?? []);
+  lines.push(...translators.flatMap(translatorLines));
   if (emulators.length > 0) lines.push('', ...OFFER);
+  if (translators.length > 0) lines.push('', ...LIBRARIES_OFFER);
   lines.push('', 'The licences follow.');
   return lines.join('\n');
 }
@@ -70,6 +84,25 @@ const OFFER = [
   'so. Ask where you got this from. The same source code can be had from the places named above.',
   'There is NO WARRANTY, to the extent permitted by law.',
 ];
+
+const LIBRARIES_OFFER = [
+  'The same offer is made for the libraries of the GNU C Library and of GCC that travel with emulators',
+  'other than QEMU. Other builds of them may take their places: they are files of their own.',
+];
+
+function translatorLines({ kind, version, guest, host, packages }: PinnedTranslator) {
+  const from = packages.flatMap(({ name, version: own, suite, sourcePackage, sourceVersion }) => [
+    `From Debian's package ${name} ${own} (${suite}).`,
+    `Source package: ${sourcePackage} ${sourceVersion}`,
+    `  https://snapshot.debian.org/package/${sourcePackage}/${encodeURI(sourceVersion)}/`,
+  ]);
+  const built = ['From a build in a folder, with the libraries that lay beside it.'];
+  return [
+    `- ${kind} ${version} (MIT), which runs ${guest} programs on ${host}, with libraries of glibc (LGPL, version`,
+    '  2.1 or later) and GCC (GPL, version 3 or later, with the run-time library exception).',
+    ...(from.length > 0 ? from : built).map((line) => `  ${line}`),
+  ];
+}
 
 /** Emulators of one origin and version, in the order of their first host. */
 function grouped(emulators: readonly PinnedEmulator[]): readonly (readonly PinnedEmulator[])[] {

@@ -11,7 +11,7 @@ import {
 import { parseArch } from '../model/arch.ts';
 import type { ContentSource } from '../model/content.ts';
 import type { BytePath, DirectoryEntry } from '../model/payload-tree.ts';
-import type { HostPlan, PinnedFile } from '../plan/plan.ts';
+import type { HostPlan, PinnedFile, PinnedTranslator } from '../plan/plan.ts';
 import type { ShimPlan } from '../plan/shims.ts';
 import type { TarContent, TarEntry } from '../tar/tar-blocks.ts';
 
@@ -45,12 +45,15 @@ export function launcherLayer(
   content: ContentSource,
   { surroundings, shims }: LayerExtras = {},
 ): LayerPlan {
-  const { emulator, launcher } = host;
+  const { emulator, launcher, translator } = host;
   const name = `qemu-${emulator.guest}`;
   const { elf } = parseArch(emulator.guest);
   return {
     name: `${name} for ${host.host}`,
-    createdBy: `uport: launcher and ${name} ${emulator.version} for ${host.host}`,
+    createdBy: `uport: launcher and ${[
+      ...(translator ? [`${translator.kind} ${translator.version}`] : []),
+      `${name} ${emulator.version}`,
+    ].join(' and ')} for ${host.host}`,
     entries: [
       ...launcherEntries(
         launcher,
@@ -63,15 +66,38 @@ export function launcherLayer(
               args: host.cpu === undefined ? [] : ['-cpu', host.cpu],
             },
           ],
+          ...(translator && {
+            translator: {
+              guest: translator.guest,
+              name: translator.kind,
+              loader: Buffer.from(translator.loader, 'utf8').toString('latin1'),
+            },
+          }),
           ...(surroundings && { surroundings }),
         },
         host.notice,
         content,
       ),
       executable(`.uport/${name}`, emulator, content),
+      ...(translator ? translatorEntries(translator, content) : []),
       ...(shims ? shimEntries(shims) : []),
     ],
   };
+}
+
+/** Its folder, and the launcher's second name, by which it starts other programs. */
+function translatorEntries(
+  { kind, files }: PinnedTranslator,
+  content: ContentSource,
+): readonly TarEntry[] {
+  return [
+    { type: 'hardlink', path: '.uport/translate', mode: 0o755, target: LAUNCHER_PATH.slice(1) },
+    { type: 'directory', path: `.uport/${kind}`, mode: 0o755 },
+    ...files.map((file) => {
+      const name = Buffer.from(file.name, 'utf8').toString('latin1');
+      return executable(`.uport/${kind}/${name}`, file, content);
+    }),
+  ];
 }
 
 /** The launcher alone, where programs need no emulator but their environment must be changed. */

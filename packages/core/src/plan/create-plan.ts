@@ -13,6 +13,7 @@ import type {
   PinnedEmulator,
   PinnedFile,
   PinnedPackage,
+  PinnedTranslator,
   Plan,
 } from './plan.ts';
 
@@ -22,6 +23,7 @@ export interface HostParts {
   readonly slices: ReadonlyMap<string, readonly NativeSlice[]>;
   readonly launchers: ReadonlyMap<string, PinnedFile>;
   readonly emulators: ReadonlyMap<string, PinnedEmulator>;
+  readonly translators?: ReadonlyMap<string, PinnedTranslator>;
 }
 
 export interface PlanInputs {
@@ -109,7 +111,15 @@ function hostPlan(row: MatrixRow, parts: HostParts, cpu: string | undefined): Ho
     throw new TypeError(`${host}: the matrix says ${row.way} but its parts are not there`);
   }
   const told = cpu ?? defaultGuestCpu(emulator);
-  return { host, way: row.way, launcher, emulator, ...(told !== undefined && { cpu: told }) };
+  const translator = parts.translators?.get(host);
+  return {
+    host,
+    way: row.way,
+    launcher,
+    emulator,
+    ...(translator && { translator }),
+    ...(told !== undefined && { cpu: told }),
+  };
 }
 
 /** The dynamic linker that the target names, if it travels along. */

@@ -73,6 +73,29 @@ export interface PinnedEmulator extends PinnedFile {
   readonly builtUsing?: readonly SourcePackage[];
 }
 
+/** A file of a translator's folder, by its name there. */
+export interface TranslatorFile extends PinnedFile {
+  readonly name: string;
+}
+
+/**
+ * An emulator other than QEMU, which a host tries before it. Unlike QEMU it is a dynamic program: its
+ * loader and libraries travel along.
+ */
+export interface PinnedTranslator {
+  readonly kind: 'box64';
+  readonly host: string;
+  readonly guest: string;
+  /** Its own, such as `0.4.3`. */
+  readonly version: string;
+  /** Its ELF interpreter, one of `files`. */
+  readonly loader: string;
+  /** The program (`box64`), its loader, libraries, and a program of the guest to try it with; by name. */
+  readonly files: readonly TranslatorFile[];
+  /** The Debian packages that the files are from, the emulator's own first; none: from a folder. */
+  readonly packages: readonly PinnedPackage[];
+}
+
 /** A file for one host, and the file of the payload whose place it takes there. */
 export interface NativeSlice {
   readonly path: BytePath;
@@ -95,6 +118,8 @@ export type HostPlan =
       readonly way: 'compatible' | 'emulated';
       readonly launcher: PinnedFile;
       readonly emulator: PinnedEmulator;
+      /** Tried before `emulator`, which takes its place when it does not work there. */
+      readonly translator?: PinnedTranslator;
       /** The guest CPU that the emulator is told to be, as its `-cpu` takes it; absent: its own default. */
       readonly cpu?: string;
       /** Licences and source of launcher and emulator, for artifacts of this host alone. */

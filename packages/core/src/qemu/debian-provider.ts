@@ -14,6 +14,7 @@ import { inTurn } from '../debian/turn.ts';
 import type { Arch } from '../model/arch.ts';
 import { type Digest, parseDigest } from '../model/digest.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
+import { debianTranslator } from '../translators/debian-translator.ts';
 import { checkEmulator, readEmulatorFile } from './emulator-file.ts';
 import type { EmulatorProvider, ProviderContext } from './provider.ts';
 
@@ -31,6 +32,7 @@ export function debianProvider(suite?: string): EmulatorProvider {
   return {
     name: suite === undefined ? 'debian' : `debian:${suite}`,
     find: (guest, host, context) => find(suites, guest, host, context),
+    findTranslator: (rule, host, context) => debianTranslator(suites, rule, host, context),
   };
 }
 

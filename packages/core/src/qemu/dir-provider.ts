@@ -3,6 +3,7 @@ import path from 'node:path';
 import { UportError } from '@uport/errors';
 import type { Arch } from '../model/arch.ts';
 import type { PinnedEmulator } from '../plan/plan.ts';
+import { dirTranslator } from '../translators/dir-translator.ts';
 import { chooseEmulator, emulatorNames, pinEmulator, spellings } from './choose-emulator.ts';
 import type { EmulatorProvider, ProviderContext } from './provider.ts';
 
@@ -18,6 +19,11 @@ export function dirProvider(folder: string): EmulatorProvider {
   return {
     name: `dir:${folder}`,
     find: (guest, host, context) => find(folder, guest, host, context),
+    async findTranslator(rule, host, context) {
+      await checkFolder(folder);
+      const places = ['', ...spellings(host)].map((name) => path.join(folder, name));
+      return dirTranslator(places, rule, host, context);
+    },
   };
 }
 

@@ -88,7 +88,7 @@ export async function prepareEmulator(
 /** A provider whose emulators start faster, where that is proven to work. */
 export function preparingProvider(inner: EmulatorProvider): EmulatorProvider {
   return {
-    name: inner.name,
+    ...inner,
     async find(guest, host, context) {
       const stock = await inner.find(guest, host, context);
       return stock && prepareEmulator(stock, context);

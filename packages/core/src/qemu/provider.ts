@@ -1,6 +1,7 @@
 import type { DebianContext } from '../debian/context.ts';
 import type { Arch } from '../model/arch.ts';
-import type { PinnedEmulator } from '../plan/plan.ts';
+import type { PinnedEmulator, PinnedTranslator } from '../plan/plan.ts';
+import type { TranslatorRule } from '../translators/rules.ts';
 
 /** What a provider works with: the store it fills, and the ways to tell, warn and stop. */
 export interface ProviderContext extends DebianContext {}
@@ -16,4 +17,15 @@ export interface EmulatorProvider {
    * @throws UportError when the source cannot be asked
    */
   find(guest: Arch, host: Arch, context: ProviderContext): Promise<PinnedEmulator | undefined>;
+  /**
+   * An emulator other than QEMU with all that it needs, its bytes put into the store; undefined when
+   * this source has none. Absent: it never has.
+   *
+   * @throws UportError when the source cannot be asked
+   */
+  findTranslator?(
+    rule: TranslatorRule,
+    host: Arch,
+    context: ProviderContext,
+  ): Promise<PinnedTranslator | undefined>;
 }

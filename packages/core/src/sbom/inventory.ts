@@ -4,7 +4,14 @@ import type { ImagePlan } from '../image/image-plan.ts';
 import { displayBytes } from '../model/byte-path.ts';
 import { type Digest, digestHex } from '../model/digest.ts';
 import type { BytePath } from '../model/payload-tree.ts';
-import type { PinnedEmulator, PinnedFile, Plan, SourcePackage } from '../plan/plan.ts';
+import type {
+  PinnedEmulator,
+  PinnedFile,
+  PinnedPackage,
+  PinnedTranslator,
+  Plan,
+  SourcePackage,
+} from '../plan/plan.ts';
 
 /** A part of an artifact that has a version and a maker. */
 export interface Component {
@@ -53,20 +60,7 @@ const LAUNCHER_PARTS = [
 
 /** What a plan puts into its artifacts. */
 export function inventoryOf(plan: Plan): Inventory {
-  const packages = (plan.packages ?? []).map(
-    (each): Component => ({
-      id: idOf('debian', each.name, each.architecture),
-      kind: 'package',
-      name: each.name,
-      version: each.version,
-      license: undefined,
-      supplier: 'Debian',
-      purl: debianPurl(each.name, each.version, each.architecture, each),
-      digest: each.digest,
-      digestOf: 'package',
-      description: `Debian package, from ${each.suite}`,
-    }),
-  );
+  const packages = (plan.packages ?? []).map(packageComponent);
   return {
     app: plan.app.name,
     description: `a program for ${plan.app.guest}`,
@@ -84,6 +78,21 @@ export function inventoryOf(plan: Plan): Inventory {
         : [],
     ),
     created: timeOf(plan),
+  };
+}
+
+function packageComponent(each: PinnedPackage): Component {
+  return {
+    id: idOf('debian', each.name, each.architecture),
+    kind: 'package',
+    name: each.name,
+    version: each.version,
+    license: undefined,
+    supplier: 'Debian',
+    purl: debianPurl(each.name, each.version, each.architecture, each),
+    digest: each.digest,
+    digestOf: 'package',
+    description: `Debian package, from ${each.suite}`,
   };
 }
 
@@ -121,6 +130,7 @@ interface EquippedHost {
   readonly host: string;
   readonly launcher?: PinnedFile;
   readonly emulator?: PinnedEmulator;
+  readonly translator?: PinnedTranslator;
 }
 
 function hostComponents(hosts: readonly EquippedHost[]): readonly Component[] {
@@ -154,6 +164,7 @@ function hostComponents(hosts: readonly EquippedHost[]): readonly Component[] {
         });
       }
     }
+    if (host.translator) for (const each of translatorComponents(host.translator)) add(each);
     if (host.emulator) {
       const emulator = emulatorComponent(host.emulator);
       add(emulator);
@@ -161,6 +172,35 @@ function hostComponents(hosts: readonly EquippedHost[]): readonly Component[] {
     }
   }
   return components;
+}
+
+/** The emulator, and the packages of the libraries that travel with it. */
+function translatorComponents({
+  kind,
+  host,
+  guest,
+  version,
+  files,
+  packages,
+}: PinnedTranslator): readonly Component[] {
+  const [main, ...libraries] = packages;
+  const program = {
+    id: idOf(kind, guest, 'on', host),
+    kind: 'emulator' as const,
+    name: kind,
+    license: 'MIT',
+    digest: files.find(({ name }) => name === kind)?.digest,
+    digestOf: 'file' as const,
+    description: `runs programs of ${guest} on ${host}`,
+    ...(main
+      ? {
+          version: main.version,
+          supplier: 'Debian',
+          purl: debianPurl(main.name, main.version, main.architecture, main),
+        }
+      : { version, supplier: 'NOASSERTION', purl: `pkg:generic/${kind}@${encode(version)}` }),
+  };
+  return [program, ...libraries.map(packageComponent)];
 }
 
 /** A library that is linked into an emulator: Debian tells its source package. */

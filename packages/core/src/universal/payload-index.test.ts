@@ -47,6 +47,17 @@ const index = fc
         name: 'x86_64',
         launcher: { size: 40_000, digest },
         emulators: [{ guest: arch.name, elf: arch.elf, blob: 0, args }],
+        ...(args.length > 2 && {
+          translator: {
+            guest: arch.name,
+            name: 'box64' as const,
+            loader: 'ld-linux-aarch64.so.1',
+            parts: [
+              { blob: 0, name: 'box64' },
+              { blob: 0, name: 'ld-linux-aarch64.so.1' },
+            ],
+          },
+        }),
         slices: [{ blob: 0, path: 'app/x' as BytePath }],
       })),
       tree: 0,

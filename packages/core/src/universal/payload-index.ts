@@ -3,8 +3,12 @@ import { createHash } from 'node:crypto';
 import { UportError } from '@uport/errors';
 import {
   encodeSurroundings,
+  encodeTranslator,
+  isFileName,
   type LineCodec,
   type ManifestSurroundings,
+  type ManifestTranslator,
+  parseTranslator,
   SURROUNDINGS_LIMITS,
   SurroundingsReader,
 } from '@uport/launcher';
@@ -36,10 +40,16 @@ export interface PayloadEmulator {
   readonly args: readonly string[];
 }
 
+/** An emulator other than QEMU that a host has, with the files of its folder. */
+export interface PayloadTranslator extends ManifestTranslator {
+  readonly parts: readonly { readonly blob: number; readonly name: string }[];
+}
+
 export interface PayloadHost {
   readonly name: string;
   readonly launcher: { readonly size: number; readonly digest: Digest };
   readonly emulators: readonly PayloadEmulator[];
+  readonly translator?: PayloadTranslator;
   readonly slices: readonly { readonly blob: number; readonly path: BytePath }[];
 }
 
@@ -82,6 +92,7 @@ const VERSION = 1;
 const FIRST_LINE = 'uport-payload 1';
 const MAX_INDEX = 64 << 20;
 const MAX_LINES = 1 << 20;
+const MAX_PARTS = 64;
 const MAX_WORDS = SURROUNDINGS_LIMITS.args;
 
 export interface PayloadFooter {
@@ -165,6 +176,10 @@ export function encodeIndex(index: PayloadIndex): string {
       const { mask, value } = elf.flags ?? { mask: 0, value: 0 };
       const cpu = [elf.machine, elf.bits, elf.order, mask, value];
       lines.push(['emulator', guest, ...cpu, blob, ...args.map(field)]);
+    }
+    if (host.translator) {
+      lines.push(['translator', ...encodeTranslator(host.translator)]);
+      for (const { blob, name } of host.translator.parts) lines.push(['part', blob, field(name)]);
     }
     for (const { blob, path } of host.slices) lines.push(['slice', blob, field(path)]);
   }
@@ -378,11 +393,33 @@ class IndexParser {
     for (let e = this.#optional('emulator', 7, true); e; e = this.#optional('emulator', 7, true)) {
       emulators.push(this.#emulator(e, blobs));
     }
+    const translator = this.#translator(emulators, blobs);
     const slices = this.#many('slice', 2, ([blob, path]) => ({
       blob: this.#reference(blob as string, blobs),
       path: this.#path(path as string),
     }));
-    return { name, launcher, emulators, slices };
+    return { name, launcher, emulators, ...(translator && { translator }), slices };
+  }
+
+  #translator(emulators: readonly PayloadEmulator[], blobs: number): PayloadTranslator | undefined {
+    const fields = this.#optional('translator', 3);
+    if (fields === undefined) return undefined;
+    const translator = parseTranslator(fields, this.#fail);
+    if (!emulators.some(({ guest }) => guest === translator.guest)) {
+      throw this.#fault('is a translator for programs that have no emulator');
+    }
+    const parts = this.#many('part', 2, ([blob, name]) => {
+      const file = bytes(name as string, this.#fail);
+      if (!isFileName(file)) throw this.#fault('has no name of a file');
+      return { blob: this.#reference(blob as string, blobs), name: file };
+    });
+    if (parts.length === 0 || parts.length > MAX_PARTS) {
+      throw this.#fault(`has a translator of no file, or of more than ${MAX_PARTS}`);
+    }
+    if (new Set(parts.map(({ name }) => name)).size < parts.length) {
+      throw this.#fault('has a translator with two files of one name');
+    }
+    return { ...translator, parts };
   }
 
   #emulator(fields: readonly string[], blobs: number): PayloadEmulator {

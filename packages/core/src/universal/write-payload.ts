@@ -177,6 +177,12 @@ class PayloadWriter {
           ],
         });
       }
+      const pinned = host.way === 'native' ? undefined : host.translator;
+      const parts: { blob: number; name: string }[] = [];
+      for (const file of pinned?.files ?? []) {
+        const label = `Packing ${pinned?.kind} for ${host.host}: ${file.name}`;
+        parts.push({ blob: await blobOf(file, host.host, label), name: file.name });
+      }
       const slices: { blob: number; path: BytePath }[] = [];
       const builds = host.way === 'native' ? host.slices : [];
       if (builds.length > MAX_SLICES) throw tooManySlices(host.host, builds.length);
@@ -188,6 +194,14 @@ class PayloadWriter {
         name: host.host,
         launcher: { size: launcher.size, digest: launcher.digest },
         emulators,
+        ...(pinned && {
+          translator: {
+            guest: pinned.guest,
+            name: pinned.kind,
+            loader: latin1(pinned.loader),
+            parts: parts.map(({ blob, name }) => ({ blob, name: latin1(name) })),
+          },
+        }),
         slices,
       });
     }
@@ -355,6 +369,10 @@ class PayloadWriter {
       this.#offset += chunk.length;
     }
   }
+}
+
+function latin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function tooManySlices(host: string, count: number): UportError {

@@ -8,6 +8,7 @@ import { readUniversal } from '../universal/read-universal.ts';
 import type { HostStarts } from './host-start.ts';
 import { fileOnKernel, placeOnKernel } from './kernel-file.ts';
 import { type GuestEmulators, outerManifest, type SimulatedHost } from './simulated-host.ts';
+import { TELL } from './taken-emulator.ts';
 
 /**
  * The hosts of the file. A host's launcher is taken out of it and told to unpack and start the app, as
@@ -28,11 +29,14 @@ export async function fileStarts(file: string): Promise<HostStarts | undefined> 
       const main = index.programs[0]?.path;
       const slice = parts?.slices.some((each) => each.path === main);
       const guest = parts?.emulators[0]?.guest;
+      const translator = slice ? undefined : parts?.translator?.name;
+      const tell = translator === undefined ? {} : TELL;
       return {
         host: parseArch(host),
+        ...(translator !== undefined && { translator }),
         runs: slice ? 'native build' : guest === undefined ? 'directly' : `qemu-${guest}`,
         async prepare({ simulated, args, folder, env }) {
-          const own = { ...env, UPORT_CACHE_DIR: path.join(folder, 'cache') };
+          const own = { ...env, ...tell, UPORT_CACHE_DIR: path.join(folder, 'cache') };
           await mkdir(own.UPORT_CACHE_DIR, { mode: 0o700 });
           if (simulated.native && form === 'universal') {
             return { argv: ['/bin/sh', whole, ...args], env: own };
@@ -47,20 +51,22 @@ export async function fileStarts(file: string): Promise<HostStarts | undefined> 
               : [launcher, '--unpack', whole, whole, ...args];
           if (simulated.native) return { argv: start, env: own };
           // What the launcher here takes for itself must come after it.
-          const inner = ['env', `UPORT_CACHE_DIR=${own.UPORT_CACHE_DIR}`, ...start];
+          const told = Object.entries(tell).map(([name, value]) => `${name}=${value}`);
+          const inner = ['env', `UPORT_CACHE_DIR=${own.UPORT_CACHE_DIR}`, ...told, ...start];
           const unpacked = path.join(own.UPORT_CACHE_DIR, `${id}-${host}`);
           const outer = await putLauncher(simulated, folder, guestEmulators(parts, unpacked));
           return { argv: [outer, '--', ...inner], env };
         },
         async onKernel({ args, folder, env }) {
           const place = placeOnKernel(whole);
+          const own = { ...env, ...tell };
           // As a user starts it: a kernel that knows no scripts would not come this far.
-          if (form !== 'fatelf') return fileOnKernel([whole], [place], args, env);
+          if (form !== 'fatelf') return fileOnKernel([whole], [place], args, own);
           // Beside the file, which may have any other name.
           const launcher = path.join(folder, '.uport-launcher');
           await writeFile(launcher, await readAgain(whole, offset, size));
           const words = [placeOnKernel(launcher), '--unpack', place, place];
-          return fileOnKernel([whole, launcher], words, args, env);
+          return fileOnKernel([whole, launcher], words, args, own);
         },
       };
     });

@@ -28,6 +28,8 @@ export interface HostStart {
   readonly host: Arch;
   /** What runs the app there: `native build`, `qemu-x86_64`. */
   readonly runs: string;
+  /** An emulator other than QEMU that is tried first: the launcher then tells what it took. */
+  readonly translator?: string;
   prepare(context: PrepareContext): Promise<Start>;
   onKernel(context: OnKernelContext): Promise<KernelStart>;
 }

@@ -13,9 +13,11 @@ import { unpackPlatform } from '../oci/unpack.ts';
 import { locateInRoot } from '../rootfs/root-paths.ts';
 import { enterRoot, findUnshare, imageEnvironment } from '../run/enter-root.ts';
 import { imageUser } from '../run/image-user.ts';
+import { TRANSLATOR_RULES } from '../translators/rules.ts';
 import type { HostStart, HostStarts } from './host-start.ts';
 import { asBytes, latin1 } from './kernel-file.ts';
 import { type GuestEmulators, outerManifest, type SimulatedHost } from './simulated-host.ts';
+import { TELL } from './taken-emulator.ts';
 
 export interface ImageStartOptions {
   readonly tag?: string;
@@ -47,12 +49,24 @@ export async function imageStarts(layout: string, options: ImageStartOptions): P
     );
     if (image === undefined) continue;
     const emulated = image.config?.runtime.entrypoint?.[0] === '/.uport/launch';
-    starts.push(startOf(host, emulated ? 'its launcher' : 'native image', layout, options));
+    const said = image.manifest.annotations['dev.uport.emulator'] ?? '';
+    const translator = TRANSLATOR_RULES.find(({ kind }) => said.startsWith(`${kind} `))?.kind;
+    const runs = emulated ? 'its launcher' : 'native image';
+    starts.push({
+      ...startOf(host, runs, layout, translator === undefined ? {} : TELL, options),
+      ...(translator !== undefined && { translator }),
+    });
   }
   return starts;
 }
 
-function startOf(host: Arch, runs: string, layout: string, options: ImageStartOptions): HostStart {
+function startOf(
+  host: Arch,
+  runs: string,
+  layout: string,
+  told: Readonly<Record<string, string>>,
+  options: ImageStartOptions,
+): HostStart {
   const { uid } = options;
   return {
     host,
@@ -60,7 +74,7 @@ function startOf(host: Arch, runs: string, layout: string, options: ImageStartOp
     async prepare({ simulated, args, folder, env }) {
       const unshare = findUnshare(env);
       const { root, runtime, command } = await unpack(host, layout, args, folder, options);
-      const prefix = simulated.native ? [] : await putLauncher(simulated, root);
+      const prefix = simulated.native ? [] : await putLauncher(simulated, root, told);
       const argv = enterRoot({
         unshare,
         root,
@@ -69,7 +83,8 @@ function startOf(host: Arch, runs: string, layout: string, options: ImageStartOp
         uid,
         command: [...prefix, ...command],
       });
-      return { argv, env: imageEnvironment(runtime?.env ?? [], env) };
+      const own = imageEnvironment(runtime?.env ?? [], env);
+      return { argv, env: simulated.native ? { ...own, ...told } : own };
     },
     async onKernel({ args, folder, env }) {
       const { root, runtime, command } = await unpack(host, layout, args, folder, options);
@@ -79,7 +94,7 @@ function startOf(host: Arch, runs: string, layout: string, options: ImageStartOp
         entries: await folderEntries(root),
         command: {
           argv: fromPath(command, root, variables.PATH ?? '').map(latin1),
-          env: asBytes(variables),
+          env: asBytes({ ...variables, ...told }),
           cwd: latin1(runtime?.workdir || '/'),
           uid,
           gid,
@@ -135,14 +150,18 @@ function isProgram(root: string, place: string): boolean {
 }
 
 /** Puts this machine's launcher and emulator in the root, since nothing outside it is seen there. */
-async function putLauncher(simulated: SimulatedHost, root: string): Promise<readonly string[]> {
+async function putLauncher(
+  simulated: SimulatedHost,
+  root: string,
+  told: Readonly<Record<string, string>>,
+): Promise<readonly string[]> {
   const { launcher, emulator, arch } = simulated;
   const folder = path.join(root, INSIDE);
   await mkdir(folder);
   await copyFile(launcher as string, path.join(folder, 'launch'));
   await copyFile(emulator as string, path.join(folder, `qemu-${arch.name}`));
   const guests = await guestEmulators(root);
-  const manifest = outerManifest(simulated, `qemu-${arch.name}`, guests);
+  const manifest = outerManifest(simulated, `qemu-${arch.name}`, guests, told);
   await writeFile(path.join(folder, 'manifest'), manifest);
   return [`/${INSIDE}/launch`, '--'];
 }

@@ -34,16 +34,25 @@ export type GuestEmulators = readonly ManifestEmulator[];
  * app's emulator for the host, which this machine's emulator of the host runs. On a real host its own
  * launcher sees to that, by means that user-mode emulation has not (ptrace, seccomp, namespaces).
  *
+ * @param told variables for the launcher of the host, which this one would take for its own
  * @param emulator this machine's emulator of the host: relative to the manifest, or absolute
  */
 export function outerManifest(
   { arch }: SimulatedHost,
   emulator: string,
   guests: GuestEmulators,
+  told: Readonly<Record<string, string>> = {},
 ): Buffer {
   const own = { name: arch.name, elf: arch.elf, path: emulator, args: [] };
   const foreign = guests.map(({ name, elf, path, args }) => {
     return { name, elf, path: emulator, args: [path, ...args] };
   });
-  return Buffer.from(encodeManifest({ emulators: [own, ...foreign] }), 'latin1');
+  const settings = Object.entries(told).map(([name, value]) => {
+    return { kind: 'env' as const, name, value };
+  });
+  const manifest = {
+    emulators: [own, ...foreign],
+    ...(settings.length > 0 && { surroundings: { settings } }),
+  };
+  return Buffer.from(encodeManifest(manifest), 'latin1');
 }

@@ -20,6 +20,7 @@ import { imageStarts } from './image-starts.ts';
 import { unpackArchive } from './layout-archive.ts';
 import { type Observed, observe } from './observe.ts';
 import { simulateHost } from './simulated-host.ts';
+import { takenEmulator } from './taken-emulator.ts';
 
 export interface VerifyOptions extends EmulatorSearch {
   /** An OCI layout folder or archive, a universal, FatELF or single-host file, a Nix output, or a program. */
@@ -243,7 +244,12 @@ function judge(
       const nothing = { status: undefined, stdout: Buffer.of(), stderr: Buffer.of() };
       return { ...common, ...nothing, fault: `${seen.message} (${seen.code})` };
     }
-    const { status, stdout, stderr, kernel: release, pageSize = 0 } = seen;
+    const { status, stdout, kernel: release, pageSize = 0 } = seen;
+    const { translator, runs: otherwise } = start;
+    const { runs, stderr } =
+      translator === undefined
+        ? { runs: otherwise, stderr: seen.stderr }
+        : takenEmulator(seen.stderr, translator, otherwise);
     const kernel = release === undefined ? undefined : { release, pageSize };
     // Nothing says that it should: a build that crashes everywhere must not pass.
     const crash =
@@ -251,7 +257,7 @@ function judge(
         ? `ended with status ${statusText(status)}: if it should, say so with --expect-status ${status}`
         : undefined;
     const fault = differenceOf(seen, expected) ?? crash;
-    return { ...common, kernel, status, stdout, stderr, fault };
+    return { ...common, runs, kernel, status, stdout, stderr, fault };
   });
   return { verdicts, reference, passed: verdicts.every(({ fault }) => fault === undefined) };
 }

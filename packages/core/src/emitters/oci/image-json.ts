@@ -143,7 +143,9 @@ function hostAnnotations(plan: Plan, host: HostPlan): Record<string, string> {
     'dev.uport.guest': plan.app.guest,
     'dev.uport.way': host.way,
     ...('emulator' in host && {
-      'dev.uport.emulator': `${host.emulator.kind} ${host.emulator.version}`,
+      'dev.uport.emulator': [host.translator, host.emulator]
+        .flatMap((each) => (each ? [`${each.kind} ${each.version}`] : []))
+        .join(', '),
     }),
   };
 }
