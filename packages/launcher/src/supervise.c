@@ -436,7 +436,7 @@ void supervise_listening(int listener, pid_t app) {
     if ((sources[0].revents & POLLIN) != 0) {
       each_tracee(forget_if_gone);
       answer_one(listener);
-    } else if ((sources[0].revents & (POLLHUP | POLLERR)) != 0) {
+    } else if ((sources[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
       _exit(0);
     }
     release_heap(mark);

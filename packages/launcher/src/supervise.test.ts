@@ -298,7 +298,7 @@ describe.each(SUPERVISOR_MODES)('under the supervisor, $name', ({ listens, prefi
         );
         expect(ran).toMatchObject({ status: 0, stdout: 'none\n' });
       },
-      130_000,
+      310_000,
     );
   });
 });
