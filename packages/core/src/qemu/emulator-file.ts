@@ -94,7 +94,10 @@ export function checkEmulator(
   where: string,
 ): QemuBanner {
   if (emulator.host !== host) {
-    throw wrong(where, `it runs on ${emulator.host?.name ?? 'another CPU'}, not on ${host.name}`);
+    throw wrongEmulator(
+      where,
+      `it runs on ${emulator.host?.name ?? 'another CPU'}, not on ${host.name}`,
+    );
   }
   if (emulator.linkage !== 'static' && emulator.linkage !== 'static-pie') {
     throw new UportError({
@@ -107,12 +110,13 @@ export function checkEmulator(
   }
   if (emulator.banner?.guest !== guest.name) {
     const what = emulator.banner ? `qemu-${emulator.banner.guest}` : 'no QEMU user mode program';
-    throw wrong(where, `it is ${what}, not qemu-${guest.name}`);
+    throw wrongEmulator(where, `it is ${what}, not qemu-${guest.name}`);
   }
   return emulator.banner;
 }
 
-function wrong(file: string, what: string): UportError {
+/** An error for a file that is not the emulator it should be. */
+export function wrongEmulator(file: string, what: string): UportError {
   return new UportError({
     code: 'UPORT_EMULATOR_WRONG',
     category: 'input',

@@ -7,6 +7,7 @@ import { isFileName } from '@uport/launcher';
 import { fileSource } from '../app/file-source.ts';
 import { type Arch, archOfElf } from '../model/arch.ts';
 import type { PinnedTranslator, TranslatorFile } from '../plan/plan.ts';
+import { wrongEmulator } from '../qemu/emulator-file.ts';
 import type { ProviderContext } from '../qemu/provider.ts';
 import { x86Probe } from './probe.ts';
 import type { TranslatorRule } from './rules.ts';
@@ -55,20 +56,20 @@ export async function readTranslatorProgram(
     });
     const arch = archOfElf(elf.identity);
     if (arch !== host) {
-      throw wrong(where, `it runs on ${arch?.name ?? 'another CPU'}, not on ${host.name}`);
+      throw wrongEmulator(where, `it runs on ${arch?.name ?? 'another CPU'}, not on ${host.name}`);
     }
     const loader = elf.interpreter?.split('/').at(-1);
     if (!loader) {
-      throw wrong(where, 'it is static, and names no loader to be started with');
+      throw wrongEmulator(where, 'it is static, and names no loader to be started with');
     }
     const { needed = [] } = elf.dynamic ?? {};
     const strange = needed.find((name) => !isFileName(name));
-    if (strange !== undefined) throw wrong(where, `it needs ${JSON.stringify(strange)}`);
+    if (strange !== undefined) throw wrongEmulator(where, `it needs ${JSON.stringify(strange)}`);
     const bytes = await handle.read(Buffer.alloc(Math.min(size, MAX_PROGRAM)), 0);
     const said = bytes.buffer
       .toString('latin1')
       .match(/\bBox64 (?:[a-z0-9]+ )?v(\d+(?:\.\d+){1,3})\b/);
-    if (rule.kind === 'box64' && !said) throw wrong(where, 'it does not call itself box64');
+    if (rule.kind === 'box64' && !said) throw wrongEmulator(where, 'it does not call itself box64');
     return { version: said?.[1], loader, needed };
   } finally {
     await handle.close();
@@ -113,14 +114,4 @@ export async function pinTranslator(
     files: files.sort((a, b) => (a.name < b.name ? -1 : 1)),
     packages,
   };
-}
-
-function wrong(file: string, what: string): UportError {
-  return new UportError({
-    code: 'UPORT_EMULATOR_WRONG',
-    category: 'input',
-    message: `not the emulator that its name promises: ${what}`,
-    hint: 'take the file away, or name another source of emulators',
-    file,
-  });
 }
