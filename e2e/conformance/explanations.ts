@@ -166,6 +166,11 @@ export const EXPLANATIONS: readonly Explanation[] = [
     ways: ['ptrace'],
   },
   {
+    why: 'A seccomp filter without privileges needs no_new_privs, which turns the setuid bit off.',
+    behaviours: ["setuid program of the host's CPU"],
+    ways: ['none'],
+  },
+  {
     why: 'The kernel tells the supervisor of an exec by a seccomp filter, which `/proc/self/status` shows.',
     behaviours: ['Seccomp is 0'],
     ways: SUPERVISED,

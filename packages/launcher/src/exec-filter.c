@@ -80,7 +80,10 @@ int exec_unsupervised(const char *file, char *const *argv, char *const *environm
 static int install(const struct program *program, int *listener) {
   unsigned long flags = SPEC_ALLOW | (listener ? NEW_LISTENER | WAIT_KILLABLE : 0);
   long result = syscall(SYS_seccomp, SET_MODE_FILTER, flags, program);
-  if (result < 0 && errno == EINVAL && !listener) result = syscall(SYS_seccomp, SET_MODE_FILTER, 0, program);
+  if (result < 0 && errno == EINVAL) {
+    flags = listener ? NEW_LISTENER : 0;
+    result = syscall(SYS_seccomp, SET_MODE_FILTER, flags, program);
+  }
   if (result < 0) return errno;
   if (listener) *listener = (int)result;
   return 0;
@@ -113,7 +116,7 @@ int install_exec_filter(int *listener) {
   int error = install(&program, listener);
   if (error != EACCES) return error;
   /* Without CAP_SYS_ADMIN the kernel wants that nothing below gains privileges. */
-  debug("ptrace: no_new_privs is set: setuid programs gain nothing", NULL);
+  debug("children: no_new_privs is set: setuid programs gain nothing", NULL);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return errno;
   return install(&program, listener);
 }

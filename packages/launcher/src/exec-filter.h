@@ -22,7 +22,7 @@ bool is_supervised(void);
 int exec_unsupervised(const char *file, char *const *argv, char *const *environment);
 
 /* For this process and all that it starts. With a `listener` each exec waits for an answer that is
- * given through that descriptor (Linux 5.19), else for the tracer. Sets no_new_privs where the kernel
+ * given through that descriptor (Linux 5.0), else for the tracer. Sets no_new_privs where the kernel
  * asks for it. Returns 0 or an errno. */
 int install_exec_filter(int *listener);
 

@@ -30,9 +30,6 @@
 #include "tracee-view.h"
 
 enum {
-  WORKING_DIRECTORY = -100, /* AT_FDCWD, of every CPU */
-  EMPTY_PATH = 0x1000,      /* AT_EMPTY_PATH */
-  NO_FOLLOW = 0x100,        /* AT_SYMLINK_NOFOLLOW */
   CLOSE_ON_EXEC = 02000000, /* O_CLOEXEC, as fdinfo shows it */
   PASS_ARGUMENT = 5,        /* that of exec_pass */
   MARK_DISTANCE = 48,       /* from the kernel's random bytes down */
@@ -305,18 +302,6 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   return start;
 }
 
-/* What execveat names, as the kernel gives it to the interpreter of a script; NULL when that is left
- * to the kernel. */
-static const char *name_for_script(const struct exec_call *call, const char *path) {
-  int directory = (int)(uint32_t)call->args[0];
-  uint32_t flags = (uint32_t)call->args[4];
-  if ((flags & ~(uint32_t)(EMPTY_PATH | NO_FOLLOW)) != 0) return NULL;
-  if (*path == '\0' && !(flags & EMPTY_PATH)) return NULL;
-  if (*path == '/' || directory == WORKING_DIRECTORY) return path;
-  const char *folder = concatenate("/dev/fd/", decimal((uint64_t)(unsigned)directory), "");
-  return *path ? concatenate(folder, "/", path) : folder;
-}
-
 bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_call *call,
                   struct rewrite *rewrite) {
   static char path[PATH_MAX];
@@ -328,14 +313,14 @@ bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_cal
   int memory = open_memory(thread);
   if (memory < 0) return false;
   bool done = false;
-  uint64_t path_at = call->args[call->is_execveat ? 1 : 0];
+  uint64_t path_at = path_of_call(call);
   if (read_string(memory, path_at, path, sizeof path)) {
     /* An answer to is_supervised. */
     if (strcmp(path, supervised_question) == 0) write_memory(memory, path_at, "", 1);
-    const char *given = call->is_execveat ? name_for_script(call, path) : path;
+    const char *given = name_for_script(call, path);
     if (given && *given != '\0') {
       start_view(&view, thread);
-      view.no_follow = call->is_execveat && *path != '\0' && (call->args[4] & NO_FOLLOW);
+      view.no_follow = forbids_link(call, path);
       done = plan(rewriter, &view, path, given, memory, rewrite) != NULL;
       end_view(&view);
     }

@@ -4,16 +4,11 @@
 
 #include <sys/types.h>
 
+#include "exec-call.h"
 #include "manifest.h"
 #include "tracee.h"
 
 enum { FRONT_MAX = EMULATOR_ARGS_MAX + 2 * SETTINGS_MAX + 16, FRONT_TEXT_MAX = 64 * 1024 };
-
-/* What a process asks for. */
-struct exec_call {
-  bool is_execveat;
-  uint64_t args[5];
-};
 
 /* An exec that is being rewritten and has not happened yet. Lives from one stop to another. */
 struct rewrite {

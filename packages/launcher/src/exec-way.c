@@ -38,11 +38,17 @@ bool read_exec_way(const char *text, enum exec_way *way) {
   return false;
 }
 
-/* One step of the ladder; `reason` tells why it was not taken. */
-static bool take(unsigned way, const struct manifest *manifest, const char *reason) {
+/* One step of the ladder: NULL when it is taken, else why not. */
+static const char *take(unsigned way, const struct manifest *manifest, const char *reason) {
   if (!reason) reason = ways[way].take(manifest);
   debug("children: ", reason ? "not " : "", ways[way].name, reason ? ": " : " is the way", reason, NULL);
-  return !reason;
+  return reason;
+}
+
+static void watch_failures_of(const struct manifest *manifest, const char *why) {
+  const char *reason = start_failure_watch(manifest, why);
+  debug("children: plain emulation: programs of other CPUs cannot be started by the app",
+        reason ? ", and nobody tells when that fails: " : "", reason, NULL);
 }
 
 enum exec_way prepare_children(const struct manifest *manifest, enum exec_way wanted) {
@@ -52,14 +58,23 @@ enum exec_way prepare_children(const struct manifest *manifest, enum exec_way wa
     die(STATUS_OWN_FAULT, "UPORT_EXEC=", ways[wanted].name, ": cannot be had here: ", reason,
         "; leave UPORT_EXEC out to take what can be had", NULL);
   }
-  /* The supervisor alone can keep them from programs of the host. */
-  bool has_own = has_guest_settings(&manifest->surroundings);
-  if (wanted == EXEC_AUTO && has_own && take(EXEC_PTRACE, manifest, NULL)) return EXEC_PTRACE;
-  for (unsigned way = EXEC_BINFMT; wanted == EXEC_AUTO && way < EXEC_NONE; way++) {
-    if (has_own && way == EXEC_PTRACE) continue;
-    const char *reason = ways[way].passed_over ? ways[way].passed_over() : NULL;
-    if (take(way, manifest, reason)) return (enum exec_way)way;
+  if (wanted == EXEC_NONE) {
+    watch_failures_of(manifest, "UPORT_EXEC=none is set; leave that out");
+    return EXEC_NONE;
   }
-  debug("children: plain emulation: programs of other CPUs cannot be started by the app", NULL);
+  /* The supervisor alone can keep them from programs of the host. */
+  const char *reasons[EXEC_NONE] = {NULL};
+  bool has_own = has_guest_settings(&manifest->surroundings);
+  if (has_own && !(reasons[EXEC_PTRACE] = take(EXEC_PTRACE, manifest, NULL))) return EXEC_PTRACE;
+  const char *all = "";
+  for (unsigned way = EXEC_BINFMT; way < EXEC_NONE; way++) {
+    if (!reasons[way]) {
+      reasons[way] = take(way, manifest, ways[way].passed_over ? ways[way].passed_over() : NULL);
+    }
+    if (!reasons[way]) return (enum exec_way)way;
+    all = concatenate(all, *all ? "; " : "", concatenate(ways[way].name, ": ", reasons[way]));
+  }
+  watch_failures_of(manifest, concatenate("this machine allows no way to (", all,
+                                          "); see what `uport doctor` says of it"));
   return EXEC_NONE;
 }

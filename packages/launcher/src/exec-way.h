@@ -11,7 +11,7 @@ enum exec_way {
   EXEC_BINFMT, /* the system's binfmt_misc */
   EXEC_USERNS, /* a binfmt_misc of its own in a user namespace */
   EXEC_PTRACE, /* a supervisor */
-  EXEC_NONE,   /* what the app starts must be of the host's CPU */
+  EXEC_NONE,   /* what the app starts must be of the host's CPU; what is not, is told of where that can be had */
 };
 
 /* A value of UPORT_EXEC; false when it is none. */

@@ -65,6 +65,17 @@ void say(const char *part, ...) {
   }
 }
 
+void tell(int descriptor, const char *part, ...) {
+  char line[4096]; /* PIPE_BUF */
+  size_t used = append(line, 0, sizeof line - 1, "uport: ");
+  va_list rest;
+  va_start(rest, part);
+  used = join(line, used, sizeof line - 1, part, rest);
+  va_end(rest);
+  line[used++] = '\n';
+  put(descriptor, line, used);
+}
+
 void die(int status, const char *part, ...) {
   char line[3 * 4096];
   size_t used = append(line, 0, sizeof line - 1, "uport: ");

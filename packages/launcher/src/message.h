@@ -33,6 +33,9 @@ __attribute__((sentinel, noreturn)) void die(int status, const char *part, ...);
 /* A line of standard output. */
 __attribute__((sentinel)) void say(const char *part, ...);
 
+/* The same on an open descriptor; a short line, so that a pipe takes it whole. */
+__attribute__((sentinel)) void tell(int descriptor, const char *part, ...);
+
 /* Fills in `failure` and returns `error`, which must not be 0. */
 __attribute__((sentinel)) int fail(struct failure *failure, int error, int status, const char *part,
                                    ...);

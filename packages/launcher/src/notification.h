@@ -23,6 +23,8 @@ struct answer {
   uint32_t flags;
 };
 
+enum { ANSWER_GO_ON = 1 /* SECCOMP_USER_NOTIF_FLAG_CONTINUE (Linux 5.5) */ };
+
 #define NOTIFICATION_RECEIVE _IOWR('!', 0, struct notification)
 #define NOTIFICATION_SEND _IOWR('!', 1, struct answer)
 #define NOTIFICATION_IS_VALID _IOW('!', 2, uint64_t)

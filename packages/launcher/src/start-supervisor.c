@@ -28,6 +28,7 @@
 #include "cpu.h"
 #include "descriptors.h"
 #include "exec-filter.h"
+#include "failure-watch.h"
 #include "guard.h"
 #include "kernel-version.h"
 #include "memory.h"
@@ -43,6 +44,9 @@ enum {
   /* Linux that lets no signal interrupt what a listener is working on. */
   LISTEN_MAJOR = 5,
   LISTEN_MINOR = 19,
+  /* Linux that tells a listener when nobody has its filter any more. */
+  WATCH_MAJOR = 5,
+  WATCH_MINOR = 9,
 };
 
 /* What `gate` says. */
@@ -54,10 +58,13 @@ static struct {
   int let_go;
   int line;   /* the supervisor's end, or -1 */
   pid_t app;
+  bool only_watches; /* for failures: see failure-watch.h */
   int error;  /* no process could be made */
 } shared;
 
 static char stack[STACK_SIZE] __attribute__((aligned(16)));
+/* A supervisor that could not do its work may still be ending. */
+static char watch_stack[STACK_SIZE] __attribute__((aligned(16)));
 static char between_stack[BETWEEN_STACK_SIZE] __attribute__((aligned(16)));
 
 static void wait_while(int *word, int value) {
@@ -81,7 +88,7 @@ static void keep_own_descriptors(void) {
   unsigned count = 0;
   if (debug_wanted) kept[count++] = STDERR_FILENO;
   if (shared.line >= 0) kept[count++] = shared.line;
-  for (unsigned i = 0; i < EMULATORS_MAX; i++) {
+  for (unsigned i = 0; !shared.only_watches && i < EMULATORS_MAX; i++) {
     if (descriptor_of_supervisor(i) >= 0) kept[count++] = descriptor_of_supervisor(i);
   }
   kept[count] = -1;
@@ -153,8 +160,9 @@ static int live(void *unused) {
   keep_own_descriptors();
   int listener = traces ? -1 : receive_descriptor(shared.line);
   if (!traces && listener < 0) _exit(0);
-  prctl(PR_SET_NAME, "uport-children", 0, 0, 0);
-  if (chdir("/") != 0) debug("ptrace: / is no working directory", NULL);
+  prctl(PR_SET_NAME, shared.only_watches ? "uport-watch" : "uport-children", 0, 0, 0);
+  if (chdir("/") != 0) debug("/ is no working directory", NULL);
+  if (shared.only_watches) watch_failures(listener, shared.app);
   if (!traces) supervise_listening(listener, shared.app);
   supervise_traced(shared.app);
 }
@@ -162,7 +170,8 @@ static int live(void *unused) {
 /* No SIGCHLD is to reach the app (exit signal 0). */
 static int make_grandchild(void *unused) {
   (void)unused;
-  if (clone(live, stack + sizeof stack, CLONE_VM, NULL) < 0) shared.error = errno;
+  char *own = shared.only_watches ? watch_stack : stack;
+  if (clone(live, own + STACK_SIZE, CLONE_VM, NULL) < 0) shared.error = errno;
   _exit(0);
 }
 
@@ -234,16 +243,33 @@ static bool listen_at(int line) {
   int listener;
   int error = install_exec_filter(&listener);
   if (error != 0) {
-    debug("ptrace: no listener: ", error_name(error), NULL);
+    debug("no listener: ", error_name(error), NULL);
     return false;
   }
   if (!send_descriptor(line, listener)) {
-    die(STATUS_OWN_FAULT, "the supervisor cannot be told (", error_name(errno),
-        "), start with UPORT_EXEC=none", NULL);
+    die(STATUS_OWN_FAULT, "the process that is to be asked before each exec cannot be told (",
+        error_name(errno), "), give this one more descriptors or memory", NULL);
   }
   close(listener);
-  debug("ptrace: the supervisor is asked before each exec", NULL);
   return true;
+}
+
+/* 0 or an errno. */
+static int make_helper(void) {
+  static const unsigned long all[2] = {~0UL, ~0UL};
+  unsigned long before[2];
+  shared.gate = SHARED;
+  shared.done = 0;
+  shared.error = 0;
+  shared.app = getpid();
+  syscall(SYS_set_tid_address, &shared.gate);
+  set_signals(SIG_SETMASK, all, before);
+  int between = clone(make_grandchild, between_stack + sizeof between_stack, CLONE_VM, NULL);
+  int error = between < 0 ? errno : 0;
+  set_signals(SIG_SETMASK, before, NULL);
+  if (error != 0) return error;
+  while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR) {}
+  return shared.error;
 }
 
 const char *start_supervisor(const struct manifest *manifest) {
@@ -259,27 +285,33 @@ const char *start_supervisor(const struct manifest *manifest) {
 
   int line[2] = {-1, -1};
   bool listens = may_listen(manifest) && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, line) == 0;
-  static const unsigned long all[2] = {~0UL, ~0UL};
-  unsigned long before[2];
-  shared.gate = SHARED;
-  shared.done = 0;
   shared.line = line[1];
-  shared.error = 0;
-  shared.app = getpid();
-  syscall(SYS_set_tid_address, &shared.gate);
-  set_signals(SIG_SETMASK, all, before);
-  int between = clone(make_grandchild, between_stack + sizeof between_stack, CLONE_VM, NULL);
-  int error = between < 0 ? errno : 0;
-  set_signals(SIG_SETMASK, before, NULL);
-  if (error == 0) {
-    while (waitpid(between, NULL, __WALL) < 0 && errno == EINTR) {}
-    error = shared.error;
-  }
+  shared.only_watches = false;
+  int error = make_helper();
   bool serves = error == 0 && listens && listen_at(line[0]);
   if (line[0] >= 0) {
     close(line[0]);
     close(line[1]);
   }
   if (error != 0) return concatenate("no process can be made: ", error_name(error), "");
-  return serves ? NULL : trace_this();
+  if (!serves) return trace_this();
+  debug("ptrace: the supervisor is asked before each exec", NULL);
+  return NULL;
+}
+
+const char *start_failure_watch(const struct manifest *manifest, const char *why) {
+  if (!kernel_is_at_least(WATCH_MAJOR, WATCH_MINOR)) return "Linux before 5.9";
+  if (access("/proc/self/mem", R_OK) != 0) return "there is no /proc";
+  /* A listener's filter outranks that of a tracer, who may be a supervisor, and would be told nothing. */
+  if (is_traced() && prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0) return "this process's tracer has a seccomp filter";
+  int line[2];
+  if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, line) != 0) return error_name(errno);
+  prepare_failure_watch(manifest, why);
+  shared.line = line[1];
+  shared.only_watches = true;
+  int error = make_helper();
+  bool watches = error == 0 && listen_at(line[0]);
+  close(line[0]);
+  close(line[1]);
+  return watches ? NULL : "no listener can be had";
 }

@@ -43,7 +43,6 @@ enum {
   LISTEN_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
   SYSCALL_STOP = SIGTRAP | 0x80,
   RESTART = 513, /* ERESTARTNOINTR: with a stop pending, the call is made again */
-  GO_ON = 1,     /* SECCOMP_USER_NOTIF_FLAG_CONTINUE */
 };
 
 static struct rewriter rewriter;
@@ -303,24 +302,13 @@ static bool attach(pid_t thread, struct rewrite *rewrite) {
   return true;
 }
 
-static bool read_notified(const struct notification *asked, struct exec_call *call) {
-  for (unsigned i = 0; i < host_abi_count; i++) {
-    const struct abi *abi = &host_abis[i];
-    if (abi->audit != asked->arch || (asked->number != abi->execve && asked->number != abi->execveat)) continue;
-    call->is_execveat = asked->number == abi->execveat;
-    memcpy(call->args, asked->args, sizeof call->args);
-    return true;
-  }
-  return false;
-}
-
 static void answer_one(int listener) {
   struct notification asked;
   struct exec_call call;
   memset(&asked, 0, sizeof asked);
   if (ioctl(listener, NOTIFICATION_RECEIVE, &asked) != 0) return;
   tell_guard(asked.id);
-  struct answer answer = {.id = asked.id, .flags = GO_ON};
+  struct answer answer = {.id = asked.id, .flags = ANSWER_GO_ON};
   pid_t thread = (pid_t)asked.thread;
   struct rewrite *rewrite = take_rewrite();
   if (rewrite && thread != 0 && read_notified(&asked, &call) &&
