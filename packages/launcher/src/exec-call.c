@@ -18,6 +18,7 @@ bool read_notified(const struct notification *asked, struct exec_call *call) {
     const struct abi *abi = &host_abis[i];
     if (abi->audit != asked->arch || (asked->number != abi->execve && asked->number != abi->execveat)) continue;
     call->is_execveat = asked->number == abi->execveat;
+    call->word = abi->word;
     memcpy(call->args, asked->args, sizeof call->args);
     return true;
   }

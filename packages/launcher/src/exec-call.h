@@ -9,6 +9,7 @@
 
 struct exec_call {
   bool is_execveat;
+  uint8_t word; /* bytes of a pointer */
   uint64_t args[5];
 };
 

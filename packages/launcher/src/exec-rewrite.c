@@ -242,6 +242,34 @@ static bool is_out_of_reach(const struct tracee_view *view, const char *given) {
   return number && closes_on_exec(view, number);
 }
 
+/* The environment that the call gives to the program. */
+struct given_variables {
+  int memory;
+  const struct exec_call *call;
+};
+
+/* A variable's text, NAME=VALUE, in memory of its own; the first one counts, as for the C libraries. */
+static const char *find_given(void *context, const char *name) {
+  enum { VARIABLES_MAX = 65536 };
+  static char text[VALUE_SIZE_MAX * 8];
+  const struct given_variables *given = context;
+  size_t length = strlen(name), word = given->call->word;
+  uint64_t list = environment_of_call(given->call);
+  for (unsigned i = 0; list != 0 && i < VARIABLES_MAX; i++) {
+    uint32_t half = 0;
+    uint64_t at = 0;
+    void *to = word == 4 ? (void *)&half : (void *)&at;
+    if (read_memory(given->memory, list + i * word, to, word) != word) return NULL;
+    if (word == 4) at = half;
+    if (at == 0) return NULL;
+    if (read_memory(given->memory, at, text, length + 1) != length + 1) continue;
+    if (memcmp(text, name, length) != 0 || text[length] != '=') continue;
+    if (!read_string(given->memory, at, text, sizeof text)) return NULL;
+    return copy_bytes(text + length + 1, strlen(text + length + 1));
+  }
+  return NULL;
+}
+
 /* What the emulator is to be told, and its path. */
 static const char *plan(struct rewriter *rewriter, struct tracee_view *view, const char *path,
                         const char *given, int memory, struct rewrite *rewrite) {
@@ -288,7 +316,9 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   }
   struct guest_environment guest;
   const struct manifest *manifest = rewriter->manifest;
-  find_guest_environment(&manifest->surroundings, manifest->folder, &target.elf, &guest);
+  struct given_variables variables = {.memory = memory, .call = &rewrite->call};
+  const struct own_variables own = {.find = find_given, .context = &variables};
+  find_guest_environment(&manifest->surroundings, manifest->folder, &target.elf, &own, &guest);
   for (unsigned i = 0; i < guest.option_count; i++) fits = put_front(rewrite, guest.options[i]) && fits;
   fits = put_front(rewrite, "-0") && fits;
   fits = put_front(rewrite, target.scripts > 0 ? target.argv[0] : NULL) && fits;
@@ -335,6 +365,7 @@ bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_cal
 
 bool read_exec(pid_t thread, struct registers *registers, struct exec_call *call) {
   if (!read_call(thread, registers)) return false;
+  call->word = registers->abi->word;
   for (unsigned i = 0; i < sizeof call->args / sizeof *call->args; i++) {
     call->args[i] = get_argument(registers, i);
   }
@@ -445,18 +476,17 @@ static bool read_block(int memory, uint64_t stack, uint8_t word, struct block *b
   }
 }
 
-/* Whether a variable has the very value that programs of the guest are given. */
-static bool is_unwanted(int memory, uint64_t at, const struct guest_environment *unwanted) {
-  static char text[VALUE_SIZE_MAX * 2];
-  if (!unwanted) return false;
-  bool known = false;
-  for (unsigned i = 1; i < unwanted->option_count; i += 2) {
-    const char *variable = unwanted->options[i];
-    size_t size = strlen(variable) + 1;
-    known = known || (size <= sizeof text && read_memory(memory, at, text, size) == size &&
-                      memcmp(text, variable, size) == 0);
-  }
-  return known;
+/* What only programs of the guest are to have of a variable is taken out of it. Returns whether anything
+ * is left. */
+static bool clean_variable(int memory, uint64_t at, const struct manifest *guests) {
+  static char text[VALUE_SIZE_MAX * 8];
+  if (!guests || !read_string(memory, at, text, sizeof text)) return true;
+  size_t before = strlen(text);
+  if (!clean_for_host(&guests->surroundings, guests->folder, text)) return false;
+  size_t size = strlen(text) + 1;
+  /* It only gets shorter. */
+  if (size <= before) write_memory(memory, at, text, size);
+  return true;
 }
 
 /* Where the kernel has put 16 random bytes, above the block, rounded down; 0 when that is not told. */
@@ -467,10 +497,10 @@ static uint64_t random_bytes(const struct block *block) {
   return 0;
 }
 
-/* Puts the block further down: with the arguments in front, without what is unwanted of the
- * environment. */
+/* Puts the block further down: with the arguments in front, without what is only for programs of the
+ * guest, where `guests` has such variables. */
 static bool move_block(int memory, uint64_t stack, const struct block *block,
-                           const struct rewrite *rewrite, const struct guest_environment *unwanted,
+                           const struct rewrite *rewrite, const struct manifest *guests,
                            uint64_t *new_stack) {
   uint8_t word = block->word;
   size_t strings = strlen(rewrite->exe) + 1 + 2 * MARK_DISTANCE;
@@ -505,7 +535,7 @@ static bool move_block(int memory, uint64_t stack, const struct block *block,
   for (size_t i = 1 + dropped; i < block->words; i++) {
     uint64_t value = get_word(block, i);
     bool is_variable = i >= block->environment && i < block->auxiliary && value != 0;
-    if (is_variable && is_unwanted(memory, value, unwanted)) continue;
+    if (is_variable && !clean_variable(memory, value, guests)) continue;
     put_word(bytes, word, used++, value);
   }
   bool written = write_memory(memory, at, bytes, all);
@@ -515,7 +545,7 @@ static bool move_block(int memory, uint64_t stack, const struct block *block,
 }
 
 static bool change_stack(pid_t process, const struct rewrite *rewrite,
-                             const struct guest_environment *unwanted) {
+                         const struct manifest *guests) {
   struct registers registers;
   struct block block = {0};
   uint64_t stack = 0;
@@ -525,7 +555,7 @@ static bool change_stack(pid_t process, const struct rewrite *rewrite,
   if (read_registers(process, &registers)) {
     uint64_t before = get_register(&registers, registers.abi->stack);
     if (read_block(memory, before, registers.abi->word, &block)) {
-      moved = move_block(memory, before, &block, rewrite, unwanted, &stack);
+      moved = move_block(memory, before, &block, rewrite, guests, &stack);
       set_register(&registers, registers.abi->stack, stack);
       moved = moved && write_registers(process, &registers);
     }
@@ -541,17 +571,13 @@ bool finish_rewrite(pid_t process, const struct rewrite *rewrite) {
 
 void clean_environment(struct rewriter *rewriter, pid_t process) {
   const struct manifest *manifest = rewriter->manifest;
-  const struct surroundings *surroundings = &manifest->surroundings;
-  if (!has_guest_settings(surroundings)) return;
+  if (!has_guest_settings(&manifest->surroundings)) return;
   struct tracee_view view;
-  struct guest_environment guest;
-  const struct elf elf = {.cpu = surroundings->cpu, .flags = surroundings->flags_value};
-  find_guest_environment(surroundings, manifest->folder, &elf, &guest);
   start_view(&view, process);
   /* The emulators themselves are started with it in one case: see find_guest_environment. */
   bool is_other = check_in_view(&view, "/proc/self/exe", false) == 0 && !own_emulator(rewriter, &view);
   end_view(&view);
   static struct rewrite nothing;
   nothing.exe = "";
-  if (is_other) change_stack(process, &nothing, &guest);
+  if (is_other) change_stack(process, &nothing, manifest);
 }

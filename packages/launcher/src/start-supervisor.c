@@ -280,7 +280,7 @@ const char *start_supervisor(const struct manifest *manifest) {
   const struct surroundings *surroundings = &manifest->surroundings;
   const struct elf guest = {.cpu = surroundings->cpu, .flags = surroundings->flags_value};
   struct guest_environment environment;
-  find_guest_environment(surroundings, manifest->folder, &guest, &environment);
+  find_guest_environment(surroundings, manifest->folder, &guest, NULL, &environment);
   prepare_supervision(manifest);
 
   int line[2] = {-1, -1};

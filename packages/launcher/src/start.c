@@ -39,7 +39,7 @@ static int exec_direct(const struct target *target, const struct manifest *manif
                        const char *why) {
   struct guest_environment guest = {.complete = environ};
   if (target->kind == TARGET_ELF) {
-    find_guest_environment(&manifest->surroundings, manifest->folder, &target->elf, &guest);
+    find_guest_environment(&manifest->surroundings, manifest->folder, &target->elf, NULL, &guest);
   }
   struct own_loader own;
   bool runs_here = target->kind == TARGET_ELF &&
@@ -67,7 +67,7 @@ static int exec_emulator(const struct target *target, const struct emulator *emu
   size_t count = 0;
   while (target->argv[count]) count++;
   struct guest_environment guest;
-  find_guest_environment(&manifest->surroundings, manifest->folder, &target->elf, &guest);
+  find_guest_environment(&manifest->surroundings, manifest->folder, &target->elf, NULL, &guest);
   char **argv = allocate((emulator->arg_count + guest.option_count + count + 5) * sizeof *argv);
   size_t used = 0;
   argv[used++] = (char *)file;

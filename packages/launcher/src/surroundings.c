@@ -196,8 +196,31 @@ static const char *list_paths(const struct setting *setting, const char *folder)
     }
     list = concatenate(list, *list ? ":" : "", path);
   }
-  const char *given = getenv(setting->name);
-  return given && *given ? concatenate(list, ":", given) : list;
+  return list;
+}
+
+/* Where a list of paths stands in another one; NULL when it does not. */
+static char *find_list(const char *value, const char *list) {
+  size_t length = strlen(list);
+  for (const char *at = value; (at = strstr(at, list)) != NULL; at++) {
+    bool starts = at == value || at[-1] == ':', ends = at[length] == '\0' || at[length] == ':';
+    if (starts && ends) return (char *)at;
+  }
+  return NULL;
+}
+
+/* What a program of the guest gets that has `own`, or NULL, from who starts it. */
+static const char *value_for_guest(const struct setting *setting, const char *folder, const char *own,
+                                   bool is_child) {
+  if (setting->kind == SETTING_GUEST_PATHS) {
+    const char *list = list_paths(setting, folder);
+    if (!own || *own == '\0') return list;
+    return find_list(own, list) ? own : concatenate(list, ":", own);
+  }
+  /* Another value than that which the app was started with is the starter's choice. */
+  const char *first = getenv(setting->name);
+  bool is_chosen = is_child && own && !(first && strcmp(first, own) == 0);
+  return is_chosen ? own : setting->value;
 }
 
 static bool names(const char *variable, const char *name) {
@@ -224,8 +247,34 @@ static char **copy_list(char **list, size_t room) {
   return copy;
 }
 
+bool clean_for_host(const struct surroundings *surroundings, const char *folder, char *variable) {
+  for (unsigned i = 0; i < surroundings->setting_count; i++) {
+    const struct setting *one = &surroundings->settings[i];
+    bool of_guest = one->kind == SETTING_GUEST_ENV || one->kind == SETTING_GUEST_PATHS;
+    if (!of_guest || !names(variable, one->name)) continue;
+    char *value = variable + strlen(one->name) + 1;
+    if (one->kind == SETTING_GUEST_ENV) {
+      if (strcmp(value, one->value) == 0) return false;
+      continue;
+    }
+    const char *list = list_paths(one, folder);
+    char *at = find_list(value, list);
+    if (!at) continue;
+    const char *rest = at + strlen(list);
+    if (*rest == ':') {
+      rest++;
+    } else if (at > value) {
+      at--;
+    }
+    memmove(at, rest, strlen(rest) + 1);
+    if (*value == '\0') return false;
+  }
+  return true;
+}
+
 void find_guest_environment(const struct surroundings *surroundings, const char *folder,
-                            const struct elf *elf, struct guest_environment *found) {
+                            const struct elf *elf, const struct own_variables *own,
+                            struct guest_environment *found) {
   *found = (struct guest_environment){.environment = environ, .complete = environ};
   if (!surroundings->has_guest || surroundings->cpu.machine != elf->cpu.machine ||
       surroundings->cpu.class != elf->cpu.class || surroundings->cpu.data != elf->cpu.data ||
@@ -239,8 +288,9 @@ void find_guest_environment(const struct surroundings *surroundings, const char 
   for (unsigned i = 0; i < count; i++) {
     const struct setting *one = &surroundings->settings[i];
     if (one->kind != SETTING_GUEST_ENV && one->kind != SETTING_GUEST_PATHS) continue;
-    const char *value =
-        one->kind == SETTING_GUEST_ENV ? one->value : list_paths(one, folder);
+    const char *given = own ? own->find(own->context, one->name) : getenv(one->name);
+    const char *value = value_for_guest(one, folder, given, own != NULL);
+    if (own && value == given) continue;
     char *variable = concatenate(one->name, "=", value);
     put_variable(found->complete, variable, one->name);
     /* QEMU takes a comma for the beginning of another variable. */

@@ -61,9 +61,21 @@ struct guest_environment {
   char **complete;    /* for a program that the kernel starts */
 };
 
-/* Of a program; nothing is added for other CPUs than the guest's. */
+/* The variables that the app gives to a program that it starts. */
+struct own_variables {
+  const char *(*find)(void *context, const char *name); /* a value, or NULL */
+  void *context;
+};
+
+/* Of a program; nothing is added for other CPUs than the guest's. `own` is NULL for the app itself,
+ * which has the variables of this process. */
 void find_guest_environment(const struct surroundings *surroundings, const char *folder,
-                            const struct elf *elf, struct guest_environment *found);
+                            const struct elf *elf, const struct own_variables *own,
+                            struct guest_environment *found);
+
+/* Takes what is for programs of the guest only out of a variable, NAME=VALUE. Returns whether anything
+ * of it is for a program of the host. */
+bool clean_for_host(const struct surroundings *surroundings, const char *folder, char *variable);
 
 /* Whether there is anything that only programs of the guest's CPU get. */
 bool has_guest_settings(const struct surroundings *surroundings);
