@@ -277,7 +277,7 @@ static const char *plan(struct rewriter *rewriter, struct tracee_view *view, con
   static struct failure failure;
   static struct target target;
   char *argv[] = {no_name, NULL};
-  const struct view functions = {view, check_in_view, open_in_view};
+  const struct view functions = {.context = view, .check = check_in_view, .open = open_in_view};
   bool plain = given == path;
   int error = find_target_in(&functions, given, argv, &target, &failure);
   /* An emulator's own /proc/self/exe stands for the program it runs. */

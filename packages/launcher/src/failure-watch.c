@@ -98,7 +98,7 @@ static const struct emulator *find_refused(pid_t thread, const struct exec_call 
   const char *given = known ? name_for_script(call, path) : NULL;
   if (!given || *given == '\0') return NULL;
   struct tracee_view view;
-  const struct view functions = {&view, check_in_view, open_in_view};
+  const struct view functions = {.context = &view, .check = check_in_view, .open = open_in_view};
   char *argv[] = {no_name, NULL};
   start_view(&view, thread);
   view.no_follow = forbids_link(call, path);

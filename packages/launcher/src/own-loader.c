@@ -90,8 +90,25 @@ static const char *library_path(const char *folder, char **environment) {
   return folder;
 }
 
-static bool has_root(const struct manifest *manifest) {
-  return manifest->program_count > 0 && manifest->folder && *manifest->folder == '/';
+/* The folder that holds the app's files by their own absolute names, or NULL. */
+static const char *unpacked_root(const struct manifest *manifest) {
+  bool has_one = manifest->program_count > 0 && manifest->folder && *manifest->folder == '/';
+  return has_one ? concatenate(manifest->folder, "root", "") : NULL;
+}
+
+static bool is_below(const char *path, const char *folder) {
+  size_t length = strlen(folder);
+  return strncmp(path, folder, length) == 0 && path[length] == '/';
+}
+
+const char *own_interpreter(const struct manifest *manifest, const char *script, const char *interpreter) {
+  const char *root = unpacked_root(manifest);
+  if (!root || !is_below(script, root) || *interpreter != '/') return NULL;
+  static char real[PATH_MAX], real_root[PATH_MAX];
+  const char *path = concatenate(root, interpreter, "");
+  if (access(path, X_OK) != 0) return NULL;
+  /* A link may lead to a file of the host. */
+  return realpath(root, real_root) && realpath(path, real) && is_below(real, real_root) ? path : NULL;
 }
 
 bool read_program_interpreter(const char *program, uint8_t class, char path[INTERPRETER_SIZE]) {
@@ -104,21 +121,21 @@ bool read_program_interpreter(const char *program, uint8_t class, char path[INTE
 
 const char *own_library_folder(const struct manifest *manifest, const char *program, uint8_t class) {
   static char interpreter[INTERPRETER_SIZE], real[PATH_MAX];
-  if (!has_root(manifest) || !read_program_interpreter(program, class, interpreter)) return NULL;
-  const char *root = concatenate(manifest->folder, "root", "");
+  const char *root = unpacked_root(manifest);
+  if (!root || !read_program_interpreter(program, class, interpreter)) return NULL;
   if (!realpath(concatenate(root, interpreter, ""), real)) return NULL;
   return copy_bytes(real, (size_t)(strrchr(real, '/') - real));
 }
 
 bool names_own_loader(const struct manifest *manifest, int program, uint8_t class) {
   static char interpreter[INTERPRETER_SIZE];
-  if (!has_root(manifest)) return false;
+  const char *root = unpacked_root(manifest);
+  if (!root) return false;
   const char *name = concatenate("/proc/self/fd/", decimal((uint64_t)program), "");
   int file = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (file < 0) return false;
   bool is_dynamic = read_interpreter(file, class, interpreter);
   close(file);
-  const char *root = concatenate(manifest->folder, "root", "");
   return is_dynamic && access(concatenate(root, interpreter, ""), X_OK) == 0;
 }
 
@@ -135,10 +152,8 @@ const char *kernel_lacks_options(const struct manifest *manifest) {
 bool find_own_loader(const struct manifest *manifest, const struct target *target,
                      char **environment, struct own_loader *found) {
   static char interpreter[INTERPRETER_SIZE], real[PATH_MAX];
-  if (!has_root(manifest)) return false;
-  const char *root = concatenate(manifest->folder, "root", "");
-  size_t length = strlen(root);
-  if (strncmp(target->path, root, length) != 0 || target->path[length] != '/') return false;
+  const char *root = unpacked_root(manifest);
+  if (!root || !is_below(target->path, root)) return false;
 
   int file = open(target->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (file < 0) return false;

@@ -31,6 +31,9 @@ const char *own_library_folder(const struct manifest *manifest, const char *prog
  * would look for it among the host's files. */
 bool names_own_loader(const struct manifest *manifest, int program, uint8_t class);
 
+/* Where an unpacked app has the interpreter that one of its scripts names; NULL when it has none. */
+const char *own_interpreter(const struct manifest *manifest, const char *script, const char *interpreter);
+
 /* Why programs of some guest cannot be left to the kernel, which may run them but not with the
  * options that their emulator gets; NULL when there are none. */
 const char *kernel_lacks_options(const struct manifest *manifest);

@@ -48,8 +48,9 @@ static int exec_direct(const struct target *target, const struct manifest *manif
     debug(target->file, ": started through its own loader, ", own.file, ": ", why, NULL);
     exec_unsupervised(own.file, own.argv, guest.complete);
   } else {
-    debug(target->file, ": started directly: ", why, NULL);
-    exec_unsupervised(target->file, target->file_argv, guest.complete);
+    const char *file = target->is_moved ? target->path : target->file;
+    debug(file, ": started directly: ", why, NULL);
+    exec_unsupervised(file, target->is_moved ? target->argv : target->file_argv, guest.complete);
   }
   int error = errno;
   debug(target->file, ": the kernel answers ", error_name(error), NULL);
@@ -148,7 +149,7 @@ static enum exec_way way_of_children(const struct start *start) {
 /* Tries to become this file; returns an errno when that failed. */
 static int start_file(const struct start *start, const char *file, struct failure *failure) {
   struct target target;
-  int error = find_target(file, start->argv, &target, failure);
+  int error = find_target(start->manifest, file, start->argv, &target, failure);
   if (error != 0) return error;
 
   if (target.kind == TARGET_UNKNOWN && is_fatelf(target.head, HEAD_SIZE)) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "own-loader.h"
 #include "shebang.h"
 
 /* The kernel gives up (ELOOP) when it has found more interpreters in a row than this. */
@@ -91,8 +92,14 @@ static int fail_to_open(struct failure *failure, int error, const struct target 
               error_name(error), "), correct the script's first line or add that program", NULL);
 }
 
-int find_target(const char *file, char **argv, struct target *target, struct failure *failure) {
-  static const struct view own = {.check = check_executable, .open = open_to_read};
+static const char *place_of_interpreter(void *context, const char *script, const char *interpreter) {
+  return own_interpreter(context, script, interpreter);
+}
+
+int find_target(const struct manifest *manifest, const char *file, char **argv, struct target *target,
+                struct failure *failure) {
+  const struct view own = {.context = (void *)manifest, .check = check_executable, .open = open_to_read,
+                           .place = place_of_interpreter};
   return find_target_in(&own, file, argv, target, failure);
 }
 
@@ -103,6 +110,7 @@ int find_target_in(const struct view *view, const char *file, char **argv, struc
   target->path = file;
   target->argv = argv;
   target->scripts = 0;
+  target->is_moved = false;
   const char *script = NULL;
   for (;;) {
     if (target->scripts > SCRIPTS_MAX) {
@@ -131,9 +139,11 @@ int find_target_in(const struct view *view, const char *file, char **argv, struc
     }
     script = target->path;
     target->argv = script_argv(target->argv, &shebang, script);
-    target->path = shebang.interpreter;
+    const char *place = view->place ? view->place(view->context, script, shebang.interpreter) : NULL;
+    target->path = place ? place : shebang.interpreter;
+    target->is_moved = target->is_moved || place;
     target->scripts++;
-    debug(script, ": is a script for ", shebang.interpreter, shebang.argument ? " with " : NULL,
+    debug(script, ": is a script for ", target->path, shebang.argument ? " with " : NULL,
           shebang.argument, NULL);
   }
 }

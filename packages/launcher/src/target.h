@@ -18,6 +18,7 @@ struct target {
   const char *path;  /* the program in the end */
   char **argv;       /* its arguments, as the kernel would make them */
   unsigned scripts;  /* how many script lines were followed */
+  bool is_moved;     /* the kernel would not find that program: an interpreter lies in another place */
   struct elf elf;    /* when TARGET_ELF */
   unsigned char head[HEAD_SIZE];
 };
@@ -29,11 +30,16 @@ struct view {
   int (*check)(void *context, const char *path, bool is_interpreter);
   /* A descriptor to read the file that was checked last, or -1 and errno. */
   int (*open)(void *context, const char *path);
+  /* NULL, or what tells in which place a script's interpreter lies: NULL for its own. */
+  const char *(*place)(void *context, const char *script, const char *interpreter);
 };
 
-/* Follows script lines as the kernel does. Returns 0, or the errno that execve would give.
- * `argv` must have at least argv[0]. */
-int find_target(const char *file, char **argv, struct target *target, struct failure *failure);
+struct manifest;
+
+/* Follows script lines as the kernel does; scripts of an unpacked app have its interpreters. Returns 0,
+ * or the errno that execve would give. `argv` must have at least argv[0]. */
+int find_target(const struct manifest *manifest, const char *file, char **argv, struct target *target,
+                struct failure *failure);
 int find_target_in(const struct view *view, const char *file, char **argv, struct target *target,
                    struct failure *failure);
 
