@@ -1,5 +1,6 @@
 import { mergeConfig } from 'vitest/config';
 import shared from '../vitest.config.ts';
+import { LongestFirst } from './support/longest-first.ts';
 
 export default mergeConfig(shared, {
   test: {
@@ -7,5 +8,6 @@ export default mergeConfig(shared, {
     testTimeout: 240_000,
     hookTimeout: 400_000,
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
   },
 });

@@ -33,7 +33,8 @@ export function start(
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      // Whatever store a test gives: what Node has compiled is kept for the next one.
+      env: { NODE_COMPILE_CACHE: cacheFolder('compiled'), ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: (options.seconds ?? 120) * 1000,
       killSignal: 'SIGKILL',
