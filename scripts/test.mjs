@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { installTestPackages } from './install-test-packages.mjs';
 
 const root = path.join(import.meta.dirname, '..');
 
@@ -16,43 +17,6 @@ function must(command, ...args) {
   if (status !== 0) {
     console.error(`failed: ${command} ${args.join(' ')}`);
     process.exit(status ?? 1);
-  }
-}
-
-function missingPackages() {
-  const list = path.join(root, 'packages/testkit/debian-packages.json');
-  const wanted = JSON.parse(readFileSync(list, 'utf8'));
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's own format
-  const format = '${Package} ${db:Status-Abbrev}\n';
-  const query = spawnSync('dpkg-query', ['-W', '-f', format, ...wanted], {
-    encoding: 'utf8',
-  });
-  if (query.error) return undefined;
-  const installed = new Set();
-  for (const line of query.stdout.split('\n')) {
-    const [name, status] = line.split(' ');
-    if (status === 'ii') installed.add(name);
-  }
-  return wanted.filter((name) => !installed.has(name));
-}
-
-function installPackages() {
-  const missing = missingPackages();
-  if (missing === undefined) {
-    console.log('Not Debian: tests that need its packages are skipped and say so.');
-    return;
-  }
-  if (missing.length === 0) return;
-  const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
-  if (process.getuid() !== 0) {
-    console.log(`Some tests will be skipped. To run them all: sudo apt-get ${install.join(' ')}`);
-    return;
-  }
-  console.log(`Installing ${missing.length} Debian packages that the tests need`);
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  run('apt-get', ['update', '-q'], { env });
-  if (run('apt-get', install, { env }) !== 0) {
-    console.error('apt-get failed: the tests that need these packages will be skipped and say so');
   }
 }
 
@@ -87,7 +51,7 @@ function packages(folder) {
 
 if (!existsSync(path.join(root, 'node_modules/.bin/nx')))
   must('npm', 'ci', '--no-audit', '--no-fund');
-installPackages();
+installTestPackages();
 for (const folder of [...packages('packages'), ...packages('examples'), 'e2e']) {
   rmSync(path.join(root, folder, '.test-results'), { recursive: true, force: true });
 }

@@ -8,7 +8,7 @@
 //
 // scripts/toolchain.lock.json pins the compilers' versions, and the digests of the musl packages and
 // of zstd's sources.
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -19,10 +19,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
+import { parseArgs, promisify } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const prebuilt = join(root, 'prebuilt');
@@ -47,6 +47,8 @@ function run(command, args, extra = {}) {
     ...extra,
   });
 }
+
+const start = promisify(execFile);
 
 /** The version of an installed Debian package, or undefined. */
 function installedVersion(name) {
@@ -89,8 +91,16 @@ function aptMirrors() {
 
 class NotFetched extends Error {}
 
+const fetched = new Map();
+
 /** A file of Debian's archive, from the cache or the first place that has these very bytes. */
-async function fetchPinned({ path, size, sha256: digest, sha1 }) {
+function fetchPinned(pin) {
+  const known = fetched.get(pin.path) ?? fetchFile(pin);
+  fetched.set(pin.path, known);
+  return known;
+}
+
+async function fetchFile({ path, size, sha256: digest, sha1 }) {
   const file = join(cache, path.split('/').at(-1));
   if (existsSync(file) && sha256(readFileSync(file)) === digest) return file;
   const mirror = options.mirror ?? process.env.UPORT_DEBIAN_MIRROR;
@@ -126,8 +136,8 @@ async function build(host) {
   const sources = await fetchPinned(lock.zstd);
   const work = mkdtempSync(join(tmpdir(), 'uport-launcher-'));
   try {
-    run('dpkg-deb', ['-x', archive, join(work, 'musl')]);
-    run('tar', ['-xJf', sources, '-C', work, `${lock.zstd.folder}/lib`]);
+    await start('dpkg-deb', ['-x', archive, join(work, 'musl')]);
+    await start('tar', ['-xJf', sources, '-C', work, `${lock.zstd.folder}/lib`]);
     const common = [
       `HOST_CFLAGS=${cflags.join(' ')}`,
       `MUSL_INCLUDE=${join(work, 'musl/usr/include', musl.triplet)}`,
@@ -147,10 +157,10 @@ async function build(host) {
             'STRIP=',
           ]
         : [`CC=${triplet}-gcc-12`, `STRIP=${triplet}-strip`, 'HOST_LDFLAGS=-no-pie'];
-    run('make', ['--silent', '-C', root, ...common, ...tools], {
+    const { stdout, stderr } = await start('make', ['--silent', '-C', root, ...common, ...tools], {
       env: { PATH: process.env.PATH, LC_ALL: 'C', TMPDIR: work },
-      stdio: ['ignore', 'inherit', 'inherit'],
     });
+    process.stderr.write(stdout + stderr);
     return readFileSync(join(work, 'launch'));
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -216,8 +226,16 @@ for (const host of hosts) {
 const sums = readSums();
 const missing = new Set();
 let failed = false;
-for (const host of hosts) {
-  if (!options.check) {
+if (options.check) await checkAll();
+else await buildAll();
+if (missing.size > 0) {
+  console.error(`On Debian 12 (bookworm), this brings what is missing:`);
+  console.error(`  apt-get install --no-install-recommends ${[...missing].sort().join(' ')}`);
+}
+process.exitCode = failed ? 1 : 0;
+
+async function buildAll() {
+  for (const host of hosts) {
     const gaps = toolchainGaps(host);
     if (gaps.missing.length > 0) {
       for (const name of gaps.missing) missing.add(name);
@@ -237,21 +255,28 @@ for (const host of hosts) {
     replaceFile(join(prebuilt, host, 'launch'), bytes, 0o755);
     sums.set(host, sha256(bytes));
     console.log(`${host}: ${bytes.length} bytes, sha256 ${sums.get(host)}`);
-    continue;
   }
-  const result = await check(host, sums);
-  if (result.done) console.log(`${host}: ${result.done}`);
-  if (result.fault) console.error(`${host}: FAULT: ${result.fault}`);
-  if (result.missing)
-    console.error(`${host}: NOT REBUILT, checksum only; missing: ${result.missing.join(' ')}`);
-  if (result.other)
-    console.error(`${host}: NOT COMPARED, checksum only; ${result.other.join('; ')}`);
-  for (const name of result.missing ?? []) missing.add(name);
-  failed ||= Boolean(result.fault) || (options.strict && !result.done);
+  writeSums(sums);
 }
-if (!options.check) writeSums(sums);
-if (missing.size > 0) {
-  console.error(`On Debian 12 (bookworm), this brings what is missing:`);
-  console.error(`  apt-get install --no-install-recommends ${[...missing].sort().join(' ')}`);
+
+/** As many at a time as there are processors; told in the order of the hosts. */
+async function checkAll() {
+  const queue = hosts.map((host, index) => ({ host, index }));
+  const results = [];
+  const work = async () => {
+    for (let next = queue.shift(); next; next = queue.shift())
+      results[next.index] = await check(next.host, sums);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  for (const [index, host] of hosts.entries()) {
+    const result = results[index];
+    if (result.done) console.log(`${host}: ${result.done}`);
+    if (result.fault) console.error(`${host}: FAULT: ${result.fault}`);
+    if (result.missing)
+      console.error(`${host}: NOT REBUILT, checksum only; missing: ${result.missing.join(' ')}`);
+    if (result.other)
+      console.error(`${host}: NOT COMPARED, checksum only; ${result.other.join('; ')}`);
+    for (const name of result.missing ?? []) missing.add(name);
+    failed ||= Boolean(result.fault) || (options.strict && !result.done);
+  }
 }
-process.exitCode = failed ? 1 : 0;
