@@ -2,6 +2,7 @@
 // 2,000 threads, and one that does neither, in each way of the launcher, side by side.
 //
 //   node bench/exec.mjs [--rounds N] [--children N] [--launcher FILE]
+//                       [--only children|threads|neither]
 //
 // Needs root, for the system's binfmt_misc, which has the registration while it runs; Linux 6.7;
 // Debian's gcc-riscv64-linux-gnu and qemu-user-static. Each round times every way in turn, so that a
@@ -25,6 +26,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '7' },
     children: { type: 'string', default: '2000' },
+    only: { type: 'string' },
     launcher: { type: 'string' },
   },
 });
@@ -136,6 +138,7 @@ const time = (way, [program, ...args]) => {
   return Number(process.hrtime.bigint() - begin) / 1e6;
 };
 for (const [name, run] of Object.entries(runs)) {
+  if (values.only !== undefined && !name.includes(values.only)) continue;
   const rounds = [];
   for (let round = 0; round < Number(values.rounds); round++) {
     // The one that comes first differs from round to round.

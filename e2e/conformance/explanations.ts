@@ -13,8 +13,8 @@ export interface Explanation {
 /** Ways in which the kernel hands programs to QEMU. */
 const KERNEL: readonly Way[] = ['binfmt', 'userns'];
 /** Ways in which the launcher's supervisor starts them. */
-const SUPERVISED: readonly Way[] = ['listen', 'ptrace'];
-const EMULATED: readonly Way[] = ['binfmt', 'userns', 'listen', 'ptrace', 'none'];
+const SUPERVISED: readonly Way[] = ['listen', 'follow', 'ptrace'];
+const EMULATED: readonly Way[] = ['binfmt', 'userns', 'listen', 'follow', 'ptrace', 'none'];
 
 /** The first that fits a cell explains it. */
 export const EXPLANATIONS: readonly Explanation[] = [
@@ -163,7 +163,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     why: 'A seccomp filter without privileges needs no_new_privs, which turns the setuid bit off.',
     behaviours: ["setuid program of the host's CPU", 'no_new_privs is off'],
-    ways: ['ptrace'],
+    ways: ['follow', 'ptrace'],
   },
   {
     why: 'A seccomp filter without privileges needs no_new_privs, which turns the setuid bit off.',
@@ -183,7 +183,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     why: 'The supervisor is the tracer, and a process has one.',
     behaviours: ['TracerPid is 0', "PTRACE_TRACEME of a program of the host's CPU"],
-    ways: ['ptrace'],
+    ways: ['follow', 'ptrace'],
   },
   {
     why: 'The kernel names a process by the file that it executes: the emulator.',

@@ -144,7 +144,7 @@ function entered(machine: Machine, way: Way, argv: readonly string[]): HostComma
   return {
     argv: [
       ...['/opt/enter', ...(machine === HERE ? [] : ['-m']), ...lines, '-u', String(UID)],
-      ...(way === 'listen' ? ['-t', '--'] : ['--']),
+      ...(way === 'listen' ? ['-t', '--'] : way === 'ptrace' ? ['-b', '--'] : ['--']),
       ...argv,
     ],
     env: [

@@ -1,14 +1,17 @@
 /** How programs of the guest's CPU start others of their CPU. */
-export type Way = 'native' | 'binfmt' | 'userns' | 'listen' | 'ptrace' | 'none';
+export type Way = 'native' | 'binfmt' | 'userns' | 'listen' | 'follow' | 'ptrace' | 'none';
 
 /** In this order: a registration with the kernel stays until it stops. */
-export const WAYS: readonly Way[] = ['native', 'userns', 'listen', 'ptrace', 'none', 'binfmt'];
+export const WAYS: readonly Way[] = [
+  ...(['native', 'userns', 'listen', 'follow', 'ptrace', 'none', 'binfmt'] as const),
+];
 
-/** `UPORT_EXEC` of each; what may listen is for the launcher to find out. */
+/** `UPORT_EXEC` of each; how its supervisor works is for the launcher to find out. */
 export const FORCED_WAYS: Readonly<Record<Exclude<Way, 'native'>, string>> = {
   binfmt: 'binfmt',
   userns: 'userns',
   listen: 'ptrace',
+  follow: 'ptrace',
   ptrace: 'ptrace',
   none: 'none',
 };
@@ -19,6 +22,7 @@ export const WAY_TITLES: Readonly<Record<Way, string>> = {
   binfmt: "the system's binfmt_misc",
   userns: 'private binfmt_misc',
   listen: 'supervisor, listening',
+  follow: 'supervisor, following',
   ptrace: 'supervisor, tracing',
   none: 'plain emulation',
 };

@@ -7,6 +7,7 @@
  * -n: in a user namespace of its own that has all users, so that -r registers for its processes only;
  *     without it, for the whole machine.
  * -t: with the capabilities by which root may trace every process (CAP_SYS_PTRACE, CAP_SYS_ADMIN).
+ * -b: below a seccomp listener of somebody else. The kernel allows one: a supervisor has to trace all.
  * -m: a file system of its own at /tmp. A simulated machine's root is a ramfs, which can do less than
  *     what machines have: no leases (Linux 7).
  * -r: a line for binfmt_misc; it is mounted first.
@@ -17,6 +18,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,13 +82,33 @@ static void keep_capabilities(void) {
   }
 }
 
+/* It is asked of nothing, and open in a process that init adopts. */
+static void add_listener(void) {
+  struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  struct sock_fprog program = {.len = 1, .filter = &allow};
+  int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  must(listener, "seccomp listener");
+  pid_t between = fork();
+  must(between, "fork");
+  if (between == 0) {
+    if (fork() != 0) _exit(0);
+    setsid();
+    prctl(PR_SET_NAME, "a listener", 0, 0, 0);
+    for (int i = 0; i < 3; i++) close(i);
+    for (;;) pause();
+  }
+  waitpid(between, NULL, 0);
+  close(listener);
+}
+
 int main(int argc, char **argv) {
-  int mounted = 0, tracer = 0;
+  int mounted = 0, tracer = 0, busy = 0;
   uid_t user = 0;
-  for (int option; (option = getopt(argc, argv, "+nltmu:r:")) != -1;) {
+  for (int option; (option = getopt(argc, argv, "+nltbmu:r:")) != -1;) {
     switch (option) {
       case 'n': new_namespace(); break;
       case 't': tracer = 1; break;
+      case 'b': busy = 1; break;
       case 'm': must(mount("tmpfs", "/tmp", "tmpfs", MS_NODEV, "mode=1777"), "mount of /tmp"); break;
       case 'u': user = (uid_t)atoi(optarg); break;
       case 'l': put("/proc/sys/user/max_user_namespaces", "0\n", "max_user_namespaces"); break;
@@ -96,6 +119,7 @@ int main(int argc, char **argv) {
       default: return 125;
     }
   }
+  if (busy) add_listener();
   if (tracer) must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities");
   must(setgroups(0, NULL), "setgroups");
   must(setresgid(user, user, user), "setresgid");

@@ -196,7 +196,8 @@ static const char *app_stop(void) {
   return waitpid(one.process, &status, 0) == one.process && WIFSIGNALED(status) ? NULL : text("status %#x", status);
 }
 
-/* Processes beside process 1 and the caller, without those that have ended. */
+/* Processes beside process 1, the caller and what holds a listener for `enter -b`, without those that
+ * have ended. */
 static int others(char *names, size_t size) {
   int count = 0;
   *names = 0;
@@ -211,6 +212,7 @@ static int others(char *names, size_t size) {
     close(file);
     if (got <= 0 || !strchr(bytes, ')')) continue;
     *strchr(bytes, ')') = 0;
+    if (strstr(bytes, "(a listener")) continue;
     count++;
     snprintf(names + strlen(names), size - strlen(names), "%.60s) ", bytes);
   }

@@ -40,6 +40,7 @@ enum {
   BETWEEN_STACK_SIZE = 16 * 1024,
   FUTEX_WAIT = 0,
   FUTEX_WAKE = 1,
+  CAP_SETUID = 7,
   CAP_SYS_PTRACE = 19,
   /* Linux that lets no signal interrupt what a listener is working on. */
   LISTEN_MAJOR = 5,
@@ -158,12 +159,13 @@ static int live(void *unused) {
     _exit(0);
   }
   keep_own_descriptors();
-  int listener = traces ? -1 : receive_descriptor(shared.line);
+  int listener = shared.line < 0 ? -1 : receive_descriptor(shared.line);
   if (!traces && listener < 0) _exit(0);
   prctl(PR_SET_NAME, shared.only_watches ? "uport-watch" : "uport-children", 0, 0, 0);
   if (chdir("/") != 0) debug("/ is no working directory", NULL);
   if (shared.only_watches) watch_failures(listener, shared.app);
   if (!traces) supervise_listening(listener, shared.app);
+  if (listener >= 0) supervise_following(listener, shared.app);
   supervise_traced(shared.app);
 }
 
@@ -187,23 +189,33 @@ static bool is_traced(void) {
   return at && at[sizeof name - 1] != '0';
 }
 
-/* Whether it may attach to everything that the app may start, at any time. */
-static bool may_attach_always(void) {
+/* What Yama allows without and with CAP_SYS_PTRACE: see ptrace_scope in Linux's documentation. */
+static bool yama_allows_attaching(bool is_capable) {
   char scope = '0';
-  if (!has_capability(CAP_SYS_PTRACE)) return false;
   int file = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
   if (file < 0) return true;
   bool known = read(file, &scope, 1) == 1;
   close(file);
-  return known && scope < '3';
+  return known && scope < (is_capable ? '3' : '1');
+}
+
+/* Whether it may attach to everything that the app may start, at any time. */
+static bool may_attach_always(void) {
+  bool is_capable = has_capability(CAP_SYS_PTRACE);
+  /* Without it those are out of reach that become another user's. */
+  if (!is_capable && has_capability(CAP_SETUID)) return false;
+  return yama_allows_attaching(is_capable);
+}
+
+static bool may_be_asked(void) {
+  /* A 32-bit Arm kernel does not make a call again that a listener has answered. */
+  return strcmp(host_name, "arm") != 0 && kernel_is_at_least(LISTEN_MAJOR, LISTEN_MINOR) &&
+         may_attach_always();
 }
 
 static bool may_listen(const struct manifest *manifest) {
-  /* A 32-bit Arm kernel does not make a call again that a listener has answered. */
-  if (strcmp(host_name, "arm") == 0) return false;
   /* It keeps the guest's variables from programs of the host at the stop after their exec. */
-  return !has_guest_settings(&manifest->surroundings) &&
-         kernel_is_at_least(LISTEN_MAJOR, LISTEN_MINOR) && may_attach_always() && may_guard();
+  return !has_guest_settings(&manifest->surroundings) && has_capability(CAP_SYS_PTRACE) && may_guard();
 }
 
 static int wait_until_done(void) {
@@ -223,23 +235,8 @@ static void ask_to_let_go(void) {
   set_signals(SIG_SETMASK, before, NULL);
 }
 
-static const char *trace_this(void) {
-  /* Where only a descendant may be traced (Yama). */
-  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-  set_word(&shared.gate, TRACE);
-  int error = wait_until_done();
-  /* What the app starts is followed from birth; nobody else is let in. */
-  prctl(PR_SET_PTRACER, 0, 0, 0, 0);
-  if (error == EPERM) return "this process is traced already, or tracing is forbidden (EPERM)";
-  if (error != 0) return concatenate("ptrace: ", error_name(error), "");
-  error = install_exec_filter(NULL);
-  if (error == 0) return NULL;
-  ask_to_let_go();
-  return concatenate("seccomp: ", error_name(error), "");
-}
-
-/* Whether the supervisor listens from now on. */
-static bool listen_at(int line) {
+/* Whether the helper is asked from now on. */
+static bool ask_at(int line) {
   int listener;
   int error = install_exec_filter(&listener);
   if (error != 0) {
@@ -272,6 +269,29 @@ static int make_helper(void) {
   return shared.error;
 }
 
+static bool ask_supervisor_at(int line) {
+  if (!ask_at(line)) return false;
+  debug("ptrace: the supervisor is asked before each exec", NULL);
+  return true;
+}
+
+/* `line` is -1 where it cannot be asked. */
+static const char *trace_this(int line) {
+  /* Where only a descendant may be traced (Yama). */
+  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+  set_word(&shared.gate, TRACE);
+  int error = wait_until_done();
+  /* What the app starts is followed from birth; nobody else is let in. */
+  prctl(PR_SET_PTRACER, 0, 0, 0, 0);
+  if (error == EPERM) return "this process is traced already, or tracing is forbidden (EPERM)";
+  if (error != 0) return concatenate("ptrace: ", error_name(error), "");
+  if (line >= 0 && ask_supervisor_at(line)) return NULL;
+  error = install_exec_filter(NULL);
+  if (error == 0) return NULL;
+  ask_to_let_go();
+  return concatenate("seccomp: ", error_name(error), "");
+}
+
 const char *start_supervisor(const struct manifest *manifest) {
   if (access("/proc/self/mem", R_OK) != 0) return "there is no /proc";
   if (is_traced()) return "this process is traced already";
@@ -284,19 +304,19 @@ const char *start_supervisor(const struct manifest *manifest) {
   prepare_supervision(manifest);
 
   int line[2] = {-1, -1};
-  bool listens = may_listen(manifest) && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, line) == 0;
+  bool is_asked = may_be_asked() && socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, line) == 0;
   shared.line = line[1];
   shared.only_watches = false;
   int error = make_helper();
-  bool serves = error == 0 && listens && listen_at(line[0]);
+  const char *reason = error != 0 ? concatenate("no process can be made: ", error_name(error), "") : NULL;
+  if (!reason && !(is_asked && may_listen(manifest) && ask_supervisor_at(line[0]))) {
+    reason = trace_this(line[0]);
+  }
   if (line[0] >= 0) {
     close(line[0]);
     close(line[1]);
   }
-  if (error != 0) return concatenate("no process can be made: ", error_name(error), "");
-  if (!serves) return trace_this();
-  debug("ptrace: the supervisor is asked before each exec", NULL);
-  return NULL;
+  return reason;
 }
 
 const char *start_failure_watch(const struct manifest *manifest, const char *why) {
@@ -310,7 +330,7 @@ const char *start_failure_watch(const struct manifest *manifest, const char *why
   shared.line = line[1];
   shared.only_watches = true;
   int error = make_helper();
-  bool watches = error == 0 && listen_at(line[0]);
+  bool watches = error == 0 && ask_at(line[0]);
   close(line[0]);
   close(line[1]);
   return watches ? NULL : "no listener can be had";

@@ -12,7 +12,11 @@
  *   at the stop after the exec it puts the arguments in place, and detaches.
  *
  * Whatever comes between, such as a signal, makes it detach at once: the call is then made again and
- * asked about again. Should it be killed, its guard kills the app: see guard.h. */
+ * asked about again. Should it be killed, its guard kills the app: see guard.h.
+ *
+ * Following, it does the same and does not detach. The processes that those it traces make are traced
+ * from their first instruction (fork, vfork), others from their first exec on. That threads are not
+ * stopped at their start makes a difference to those who start many. */
 #include "supervise.h"
 
 #include <errno.h>
@@ -41,6 +45,7 @@ enum {
   TRACE_OPTIONS = PTRACE_O_EXITKILL | PTRACE_O_TRACESECCOMP | PTRACE_O_TRACEFORK |
                   PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
   LISTEN_OPTIONS = PTRACE_O_TRACEEXEC | PTRACE_O_TRACESYSGOOD,
+  FOLLOW_OPTIONS = LISTEN_OPTIONS | PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK,
   SYSCALL_STOP = SIGTRAP | 0x80,
   RESTART = 513, /* ERESTARTNOINTR: with a stop pending, the call is made again */
 };
@@ -49,6 +54,8 @@ static struct rewriter rewriter;
 static struct rewrite *spare;
 static unsigned waiting;
 static pid_t guard = -1;
+/* Where it is asked before each exec. */
+static bool follows;
 
 static struct rewrite *take_rewrite(void) {
   struct rewrite *one = spare;
@@ -130,11 +137,12 @@ static void after_exec(pid_t process) {
   struct tracee *tracee = add_tracee(process);
   if (tracee) {
     tracee->known = true;
+    tracee->stage = FREE;
     drop_rewrite(tracee);
     close_held(tracee);
   }
   if (rewrite) {
-    bool finished = finish_rewrite(process, rewrite);
+    bool finished = rewrite->front_count == 0 || finish_rewrite(process, rewrite);
     if (tracee) {
       tracee->held = rewrite->held;
     } else if (rewrite->held >= 0) {
@@ -248,6 +256,7 @@ bool follow_start(pid_t app, const int *let_go) {
     }
     int event = status >> 16, signal = WSTOPSIG(status);
     bool is_signal = event == 0 && signal != SYSCALL_STOP;
+    if (thread == app && event == PTRACE_EVENT_EXEC) return true;
     if (thread == app && is_signal && signal == SIGURG && __atomic_load_n(let_go, __ATOMIC_ACQUIRE)) {
       ptrace(PTRACE_DETACH, app, 0, 0);
       return false;
@@ -257,14 +266,18 @@ bool follow_start(pid_t app, const int *let_go) {
     } else {
       go_on(thread, is_signal ? signal : 0);
     }
-    if (thread == app && event == PTRACE_EVENT_EXEC) return true;
   }
 }
 
-void supervise_traced(pid_t app) {
+static void begin(pid_t app) {
   struct tracee *first = add_tracee(app);
   if (first) first->known = true;
+  go_on(app, 0);
   ask_for_short_slices();
+}
+
+void supervise_traced(pid_t app) {
+  begin(app);
   for (;;) {
     int status;
     pid_t thread = waitpid(-1, &status, __WALL);
@@ -287,15 +300,25 @@ static void detach(pid_t thread, int signal) {
   ptrace(PTRACE_DETACH, thread, 0, signal);
 }
 
-/* Attaches to a thread whose exec waits for an answer; false when that is forbidden. */
-static bool attach(pid_t thread, struct rewrite *rewrite) {
-  struct tracee *tracee = add_tracee(thread);
-  if (!tracee || tracee->rewrite) return false;
-  if (ptrace(PTRACE_SEIZE, thread, 0, LISTEN_OPTIONS) != 0) {
+/* Attaches to a thread whose exec waits for an answer; NULL when that is forbidden. */
+static struct tracee *attach(pid_t thread) {
+  struct tracee *tracee = follows ? find_tracee(thread) : NULL;
+  if (tracee) return tracee;
+  tracee = add_tracee(thread);
+  if (!tracee) return NULL;
+  if (ptrace(PTRACE_SEIZE, thread, 0, follows ? FOLLOW_OPTIONS : LISTEN_OPTIONS) != 0) {
     debug("ptrace: ", decimal((uint64_t)thread), ": cannot be attached to (", error_name(errno), ")", NULL);
     if (tracee->held < 0) remove_tracee(thread);
-    return false;
+    return NULL;
   }
+  tracee->known = true;
+  return tracee;
+}
+
+/* The same, and asks for a stop. */
+static bool interrupt(pid_t thread, struct rewrite *rewrite) {
+  struct tracee *tracee = attach(thread);
+  if (!tracee || tracee->rewrite) return false;
   tracee->rewrite = rewrite;
   tracee->stage = INTERRUPTED;
   ptrace(PTRACE_INTERRUPT, thread, 0, 0);
@@ -311,16 +334,18 @@ static void answer_one(int listener) {
   struct answer answer = {.id = asked.id, .flags = ANSWER_GO_ON};
   pid_t thread = (pid_t)asked.thread;
   struct rewrite *rewrite = take_rewrite();
-  if (rewrite && thread != 0 && read_notified(&asked, &call) &&
-      plan_rewrite(&rewriter, thread, &call, rewrite)) {
-    /* It may have been killed, and its number be another's. */
-    if (ioctl(listener, NOTIFICATION_IS_VALID, &asked.id) == 0 && attach(thread, rewrite)) {
-      rewrite = NULL;
-      answer.error = -RESTART;
-      answer.flags = 0;
-    } else if (rewrite->held >= 0) {
-      close(rewrite->held);
-    }
+  bool is_guest = rewrite && thread != 0 && read_notified(&asked, &call) &&
+                  plan_rewrite(&rewriter, thread, &call, rewrite);
+  /* It may have been killed, and its number be another's. */
+  bool is_there = (is_guest || (follows && thread != 0)) &&
+                  ioctl(listener, NOTIFICATION_IS_VALID, &asked.id) == 0;
+  if (is_guest && is_there && interrupt(thread, rewrite)) {
+    rewrite = NULL;
+    answer.error = -RESTART;
+    answer.flags = 0;
+  } else {
+    if (is_guest && rewrite->held >= 0) close(rewrite->held);
+    if (follows && is_there) attach(thread);
   }
   if (rewrite) give_back(rewrite);
   ioctl(listener, NOTIFICATION_SEND, &answer);
@@ -384,33 +409,64 @@ static void handle_listened(pid_t thread, int status) {
   }
 }
 
+/* Following: the stops of an exec, or any other one. */
+static void handle_followed(pid_t thread, int status) {
+  struct tracee *tracee = find_tracee(thread);
+  if (!WIFSTOPPED(status) || !tracee || tracee->stage == FREE) {
+    handle(thread, status);
+    return;
+  }
+  int event = status >> 16, signal = WSTOPSIG(status);
+  if (tracee->stage == INTERRUPTED && event == PTRACE_EVENT_STOP && signal == SIGTRAP) {
+    tracee->stage = RESTARTING;
+    ptrace(PTRACE_SYSCALL, thread, 0, 0);
+  } else if (tracee->stage == RESTARTING && signal == SYSCALL_STOP &&
+             change_again(thread, tracee->rewrite)) {
+    tracee->stage = CALLED;
+    ptrace(PTRACE_SYSCALL, thread, 0, 0);
+  } else if (tracee->stage == CALLED && event == PTRACE_EVENT_EXEC) {
+    handle(thread, status);
+  } else {
+    if (tracee->stage == CALLED) {
+      undo_rewrite(thread, tracee->rewrite);
+      debug("ptrace: the kernel could not start ", tracee->rewrite->exe, NULL);
+    }
+    drop_rewrite(tracee);
+    tracee->stage = FREE;
+    handle(thread, status);
+  }
+}
+
 /* Programs without a name are kept open for those who run them. */
 static void forget_if_gone(struct tracee *tracee) {
   if (tracee->stage == FREE && kill(tracee->thread, 0) != 0 && errno == ESRCH) lose(tracee->thread);
 }
 
-void supervise_listening(int listener, pid_t app) {
+__attribute__((noreturn)) static void serve(int listener, pid_t app, void (*handle_one)(pid_t, int)) {
   const struct sigaction standard = {.sa_handler = SIG_DFL};
   sigset_t children;
   sigemptyset(&children);
   sigaddset(&children, SIGCHLD);
   /* Where it is ignored, as it may have been by who started the app, nothing comes. */
   sigaction(SIGCHLD, &standard, NULL);
-  guard = start_guard(listener, app);
   struct pollfd sources[2] = {
       {.fd = listener, .events = POLLIN},
       {.fd = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK), .events = POLLIN}};
   bool first = true;
+  if (follows) {
+    ptrace(PTRACE_SETOPTIONS, app, 0, FOLLOW_OPTIONS);
+    begin(app);
+  } else {
+    guard = start_guard(listener, app);
+  }
   for (;;) {
     if (poll(sources, 2, -1) < 0) {
       if (errno == EINTR) continue;
       _exit(1);
     }
     struct heap_mark mark = mark_heap();
-    if (first) {
-      ask_for_short_slices();
-      first = false;
-    }
+    if (first && !follows) ask_for_short_slices();
+    first = false;
     if ((sources[1].revents & POLLIN) != 0) {
       struct signalfd_siginfo sent;
       int status;
@@ -418,15 +474,24 @@ void supervise_listening(int listener, pid_t app) {
       if (read(sources[1].fd, &sent, sizeof sent) < 0 && errno != EAGAIN) _exit(1);
       while ((thread = waitpid(-1, &status, __WALL | WNOHANG)) > 0) {
         if (thread == guard && !WIFSTOPPED(status)) end_all(listener, app);
-        handle_listened(thread, status);
+        handle_one(thread, status);
       }
     }
     if ((sources[0].revents & POLLIN) != 0) {
-      each_tracee(forget_if_gone);
+      if (!follows) each_tracee(forget_if_gone);
       answer_one(listener);
     } else if ((sources[0].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
       _exit(0);
     }
     release_heap(mark);
   }
+}
+
+void supervise_listening(int listener, pid_t app) {
+  serve(listener, app, handle_listened);
+}
+
+void supervise_following(int listener, pid_t app) {
+  follows = true;
+  serve(listener, app, handle_followed);
 }

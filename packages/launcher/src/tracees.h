@@ -13,7 +13,6 @@ struct tracee {
   bool known;              /* its parent's stop was seen */
   bool waiting;            /* stopped until then */
   int held;                /* a descriptor that the process opens its program by, or -1 */
-  bool followed;           /* it stops after an exec */
   enum { FREE, INTERRUPTED, RESTARTING, CALLED } stage; /* of a listener's rewrite */
   struct rewrite *rewrite; /* of the exec that it is in */
 };
