@@ -69,6 +69,31 @@ describe('what the user asks for can not be had', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  test.each([
+    ['oci', 'image-spec has no platform for a host of hppa'],
+    ['nix', 'Nix has no name for hppa'],
+    ['universal', 'there is no launcher for hppa'],
+  ])('a host that %s has not', async (emit, reason) => {
+    const finished = await build([NQUEENS, '--host', 'hppa', '--emit', emit, ...offlineFlags()]);
+    expect(outcome(finished)).toEqual({ status: 3, error: 'UPORT_HOST_UNSUPPORTED' });
+    expect(finished.stderr).toContain(reason);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test.each(['nix', 'universal', 'fatelf'])('a name that no file of %s can have', async (emit) => {
+    const flags = ['--host', 'riscv64', '--emit', emit];
+    for (const wrong of [
+      ['--name', 'a/b'],
+      ['--bin', 'a/b=nqueens'],
+    ]) {
+      const finished = await build([NQUEENS, ...flags, ...wrong]);
+      expect(outcome(finished)).toEqual({ status: 2, error: 'UPORT_NAME_INVALID' });
+      expect(finished.stderr).toContain('"a/b"');
+      expect(finished.stderr).toContain(wrong[0]);
+      expect(await readdir(folder)).toEqual([]);
+    }
+  });
+
   test('no emulator for a host', async () => {
     const emulators = path.join(folder, 'emulators');
     await mkdir(emulators);

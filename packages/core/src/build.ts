@@ -170,7 +170,11 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
     : { app: patched.app, packages: [] };
   const slices = await readSlices(options.slices ?? new Map(), hosts);
   const launchers = await findLaunchers(hosts);
+  const refused = (host: Arch) =>
+    options.emit.map((request) => request.refuseHost?.(host)).find((why) => why !== undefined);
+  const refusal = options.emit.length === 0 ? {} : { refused };
   const foreign = archMatrix(app.guest, hosts, {
+    ...refusal,
     slices: new Set(slices.pins.keys()),
     launchers: new Set(launchers.pins.keys()),
     emulators: undefined,
@@ -194,6 +198,7 @@ export async function planApp(options: Omit<BuildOptions, 'outDir'>): Promise<Pl
   const translators = await findTranslators(chosen, providers, { store, progress, signal });
   if (cpu !== undefined) await checkGuestCpu(cpu, app.guest, emulators.values(), store);
   const matrix = archMatrix(app.guest, hosts, {
+    ...refusal,
     slices: new Set(slices.pins.keys()),
     launchers: new Set(launchers.pins.keys()),
     emulators: new Set(emulators.keys()),

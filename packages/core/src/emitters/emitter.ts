@@ -1,3 +1,4 @@
+import type { Arch } from '../model/arch.ts';
 import type { ContentSource } from '../model/content.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -48,6 +49,8 @@ export interface Emitter<Options = unknown> {
   readonly summary: string;
   /** Settings that it has no place for. */
   readonly cannotCarry?: readonly CarriedSetting[];
+  /** Why it can make nothing for a host; undefined when it can. */
+  refuseHost?(host: Arch): string | undefined;
   emit(plan: Plan, options: Options, context: EmitContext): Promise<readonly Artifact[]>;
 }
 
@@ -55,6 +58,7 @@ export interface Emitter<Options = unknown> {
 export interface EmitRequest {
   readonly emitter: string;
   readonly cannotCarry: readonly CarriedSetting[];
+  refuseHost?(host: Arch): string | undefined;
   emit(plan: Plan, context: EmitContext): Promise<readonly Artifact[]>;
 }
 
@@ -62,6 +66,7 @@ export function emitWith<Options>(emitter: Emitter<Options>, options: Options): 
   return {
     emitter: emitter.name,
     cannotCarry: emitter.cannotCarry ?? [],
+    ...(emitter.refuseHost && { refuseHost: emitter.refuseHost }),
     emit: (plan, context) => emitter.emit(plan, options, context),
   };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ARCHES, DEFAULT_HOSTS, parseArch } from '../model/arch.ts';
+import { ARCHES, type Arch, DEFAULT_HOSTS, parseArch } from '../model/arch.ts';
 import { archMatrix, type MatrixFacts } from './arch-matrix.ts';
 
 const everywhere: MatrixFacts = {
@@ -45,6 +45,8 @@ test('what is missing is told', () => {
     way: 'unsupported',
     reason: expect.stringContaining('platform'),
   });
+  const refused = ({ name }: Arch) => `no ${name}`;
+  expect(without({ refused })).toMatchObject({ way: 'unsupported', reason: 'no aarch64' });
 });
 
 test('a 64-bit guest on a 32-bit host is only emulated when a provider has the emulator', () => {

@@ -17,6 +17,13 @@ export interface MatrixFacts {
   readonly launchers: ReadonlySet<string>;
   /** Hosts for which an emulator of the guest exists. Undefined: not asked; the rule of QEMU's hosts decides. */
   readonly emulators: ReadonlySet<string> | undefined;
+  /** Why a host can have no artifact. Left out: images are asked for. */
+  readonly refused?: (host: Arch) => string | undefined;
+}
+
+/** Why there can be no image for a host. */
+export function noPlatform({ name, oci }: Arch): string | undefined {
+  return oci === undefined ? `image-spec has no platform for a host of ${name}` : undefined;
 }
 
 /** Decides for each host how the app starts there. */
@@ -29,9 +36,8 @@ export function archMatrix(
 }
 
 function wayOn(host: Arch, guest: Arch, facts: MatrixFacts): { way: Way; reason: string } {
-  if (host.oci === undefined) {
-    return { way: 'unsupported', reason: `image-spec has no platform for a host of ${host.name}` };
-  }
+  const refused = (facts.refused ?? noPlatform)(host);
+  if (refused !== undefined) return { way: 'unsupported', reason: refused };
   if (facts.slices.has(host.name)) return { way: 'native', reason: 'a native slice was given' };
   if (host.name === guest.name) return { way: 'native', reason: "the app's own CPU" };
   if (!facts.launchers.has(host.name)) {

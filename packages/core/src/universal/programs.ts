@@ -6,16 +6,33 @@ import { programWords } from '../plan/guest-settings.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { PayloadOptions, ProgramName } from './write-payload.ts';
 
+/** In bytes, of any file system that Linux has. */
+const MAX_NAME = 255;
+
 /**
  * What an emitter's options ask of the payload.
  *
- * @throws UportError UPORT_BIN_NOT_FOUND, UPORT_ENTRYPOINT_NOT_IN_PAYLOAD
+ * @throws UportError UPORT_NAME_INVALID, UPORT_BIN_NOT_FOUND, UPORT_ENTRYPOINT_NOT_IN_PAYLOAD
  */
 export function payloadOptions(
   plan: Plan,
   { bins, level }: { readonly bins: Readonly<Record<string, string>>; readonly level?: number },
 ): PayloadOptions {
+  checkFileName(plan.app.name, '--name NAME');
+  for (const name of Object.keys(bins)) checkFileName(name, '--bin NAME=PATH');
   return { programs: programsOf(plan, bins), ...(level !== undefined && { level }) };
+}
+
+/** Files and links are called so. */
+function checkFileName(name: string, flag: string): void {
+  const size = Buffer.byteLength(name);
+  if (size > 0 && size <= MAX_NAME && !/[/\0]|^\.\.?$/.test(name)) return;
+  throw new UportError({
+    code: 'UPORT_NAME_INVALID',
+    category: 'usage',
+    message: `${JSON.stringify(name.slice(0, MAX_NAME))} cannot be the name of a file`,
+    hint: `give another with ${flag}: at most ${MAX_NAME} bytes, without /`,
+  });
 }
 
 /**

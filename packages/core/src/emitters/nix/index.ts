@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { UportError } from '@uport/errors';
+import type { Arch } from '../../model/arch.ts';
 import { placeOf, rangeOf } from '../../model/content.ts';
 import type { NixHash } from '../../nix/hash.ts';
 import type { NarChild, NarFile, NarNode } from '../../nix/nar-node.ts';
@@ -36,6 +37,8 @@ export const nixEmitter: Emitter<NixOptions> = Object.freeze({
   name: 'nix',
   summary: 'a Nix package and flake, one store path for every host',
   cannotCarry: ONLY_IN_IMAGES,
+  refuseHost: ({ name, nix }: Arch) =>
+    nix === undefined ? `Nix has no name for ${name}` : undefined,
   emit,
 });
 

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { noPlatform } from '../../plan/arch-matrix.ts';
 import type { Plan } from '../../plan/plan.ts';
 import type { Artifact, EmitContext, Emitter } from '../emitter.ts';
 import { type Output, stage } from '../staging.ts';
@@ -18,6 +19,7 @@ export { DEFAULT_OCI_OPTIONS, type OciOptions } from './options.ts';
 export const ociEmitter: Emitter<OciOptions> = Object.freeze({
   name: 'oci',
   summary: 'multi-arch container image (OCI image layout)',
+  refuseHost: noPlatform,
   emit,
 });
 
