@@ -271,6 +271,13 @@ describe.each(NIX_RELEASES)('$name', (release) => {
     },
   );
 
+  // Their 200 MB would be hashed at each evaluation.
+  test.skipIf(lacking)(named('the tools lie in the store once', lacking), async () => {
+    const paths = await readdir(path.join(root, 'nix/store'));
+    expect(paths).toContain(path.basename(tools));
+    expect(paths.filter((name) => /-uport-(?:command|emulators)$/.test(name))).toEqual([]);
+  });
+
   test.skipIf(lacking)(named('faults are told', lacking), async () => {
     const bundle = async (bundler: string, attribute: string) => {
       const args = ['bundle', '-L', '--bundler', `path:${bundler}`];

@@ -3,8 +3,8 @@
   outputs =
     { self }:
     let
-      lib = import ./lib.nix;
-      withTools = import ./with-tools.nix;
+      lib = import ./lib.nix { inherit self; };
+      withTools = import ./with-tools.nix { inherit self; };
       forAllSystems =
         f:
         builtins.listToAttrs (

@@ -1,7 +1,11 @@
 # Functions. Those that build take the nixpkgs of the caller as pkgs, or system, and then need the
 # tools that `uport nix flake` writes.
+{
+  # The flake that this lies in.
+  self ? null,
+}:
 let
-  withTools = import ./with-tools.nix;
+  withTools = import ./with-tools.nix { inherit self; };
   withPkgs = pkgs: import ./tools.nix { inherit pkgs; };
   either =
     name: args:

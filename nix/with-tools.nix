@@ -1,4 +1,8 @@
 # Builds with what `uport nix flake` has put into the folder tools: needs nothing but Nix.
+{
+  # The flake that this lies in.
+  self ? null,
+}:
 let
   tools = ./tools;
 
@@ -10,13 +14,17 @@ let
     else
       throw "uport: this flake has no tools to build with. Use the one that `npx uport nix flake -o uport-nix` writes: path:./uport-nix. With nixpkgs, give lib.mkUniversal, mkImage and mkBundler pkgs, uport and emulators.";
 
-  # A store path of its own for each tool: a change of one leaves the others.
+  # A flake lies in the store: there a tool needs no path of its own, for which its bytes would be
+  # hashed at each evaluation. Where this is no flake, or one in a folder of its source, it gets one.
   tool =
     name:
-    builtins.path {
-      path = checked + "/${name}";
-      name = "uport-${baseNameOf name}";
-    };
+    if self != null && builtins.pathExists "${self}/tools/${name}" then
+      "${self}/tools/${name}"
+    else
+      builtins.path {
+        path = checked + "/${name}";
+        name = "uport-${baseNameOf name}";
+      };
 
   # How the command starts: by Node's own loader, since a sandbox has none.
   commandOf =

@@ -5,7 +5,12 @@ import { works } from './launch.ts';
 
 const LIMITED = ['setpriv', '--bounding-set', '-sys_ptrace', '--inh-caps', '-sys_ptrace'];
 /** Without the right to become another user, nobody that it may have to attach to is one. */
-const CONFINED = [...LIMITED.slice(0, 2), '-sys_ptrace,-setuid', '--inh-caps', '-sys_ptrace,-setuid'];
+const CONFINED = [
+  ...LIMITED.slice(0, 2),
+  '-sys_ptrace,-setuid',
+  '--inh-caps',
+  '-sys_ptrace,-setuid',
+];
 const IS_ROOT = process.getuid?.() === 0 && works('setpriv', [...CONFINED.slice(1), 'true']);
 const YAMA = '/proc/sys/kernel/yama/ptrace_scope';
 const MAY_ATTACH = !existsSync(YAMA) || readFileSync(YAMA, 'latin1').startsWith('0');
@@ -26,7 +31,10 @@ export const SUPERVISOR_MODES = [
     prefix: IS_ROOT ? LIMITED : [],
     possible: IS_ROOT || !MAY_ATTACH,
   },
-].map((one) => ({ ...one, name: one.possible ? one.mode : `${one.mode} [needs ${one.needs ?? 'root'}]` }));
+].map((one) => ({
+  ...one,
+  name: one.possible ? one.mode : `${one.mode} [needs ${one.needs ?? 'root'}]`,
+}));
 
 /** A line of a process's status. */
 export function field(pid: number | string, name: string): string | undefined {
