@@ -23,6 +23,13 @@ struct abi {
   uint16_t stack;
   uint16_t result;
   uint16_t number;
+  /* To make a call again: where the program counter lies, how long the instruction is, and the number of
+   * prctl. 0: not known. */
+  uint16_t counter;
+  uint8_t call_size;
+  uint16_t prctl;
+  bool number_in_result; /* the program puts the number where the result comes */
+  uint16_t number_set;   /* the register set that holds the number alone at a stop, or 0 */
   /* The first argument cannot be changed, and can be read with PTRACE_GET_SYSCALL_INFO only. */
   bool first_hidden;
 };
@@ -30,19 +37,22 @@ struct abi {
 #define ABI_X86_64                                                                            \
   {.audit = 0xc000003e, .execve = 59, .execveat = 322, .size = 27 * 8, .word = 8,             \
    .red_zone = 128, .args = {14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8},                    \
-   .first_again = NO_REGISTER, .stack = 19 * 8, .result = 10 * 8, .number = 15 * 8}
+   .first_again = NO_REGISTER, .stack = 19 * 8, .result = 10 * 8, .number = 15 * 8,                  \
+   .counter = 16 * 8, .call_size = 2, .prctl = 157, .number_in_result = true}
 /* Programs with 32-bit pointers in 64-bit mode; their registers are those of x86_64. */
 #define ABI_X32 {.audit = 0xc000003e, .execve = 0x40000208, .execveat = 0x40000221}
 #define ABI_I386                                                                              \
   {.audit = 0x40000003, .execve = 11, .execveat = 358, .size = 17 * 4, .word = 4,             \
    .args = {0, 1 * 4, 2 * 4, 3 * 4, 4 * 4, 5 * 4}, .first_again = NO_REGISTER,                \
    .stack = 15 * 4,                                                                           \
-   .result = 6 * 4, .number = 11 * 4}
+   .result = 6 * 4, .number = 11 * 4, .counter = 12 * 4, .call_size = 2, .prctl = 172,        \
+   .number_in_result = true}
 #define ABI_AARCH64                                                                           \
   {.audit = 0xc00000b7, .execve = 221, .execveat = 281, .size = 34 * 8, .word = 8,            \
    .args = {0, 1 * 8, 2 * 8, 3 * 8, 4 * 8, 5 * 8}, .first_again = NO_REGISTER,                \
    .stack = 31 * 8,                                                                           \
-   .result = 0, .number = 8 * 8}
+   .result = 0, .number = 8 * 8, .counter = 32 * 8, .call_size = 4, .prctl = 167,             \
+   .number_set = 0x404 /* NT_ARM_SYSTEM_CALL */}
 #define ABI_ARM                                                                               \
   {.audit = 0x40000028, .execve = 11, .execveat = 387, .size = 18 * 4, .word = 4,             \
    .args = {0, 1 * 4, 2 * 4, 3 * 4, 4 * 4, 5 * 4}, .first_again = 17 * 4, .stack = 13 * 4,    \

@@ -340,11 +340,13 @@ bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_cal
   rewrite->front_count = 0;
   rewrite->text_used = 0;
   rewrite->held = -1;
+  /* Where root may look into processes of its own user only. */
+  bool is_other = act_as_user_of(thread);
   int memory = open_memory(thread);
-  if (memory < 0) return false;
+  rewrite->is_locked = memory < 0 && (errno == EACCES || errno == EPERM);
   bool done = false;
   uint64_t path_at = path_of_call(call);
-  if (read_string(memory, path_at, path, sizeof path)) {
+  if (memory >= 0 && read_string(memory, path_at, path, sizeof path)) {
     /* An answer to is_supervised. */
     if (strcmp(path, supervised_question) == 0) write_memory(memory, path_at, "", 1);
     const char *given = name_for_script(call, path);
@@ -355,7 +357,8 @@ bool plan_rewrite(struct rewriter *rewriter, pid_t thread, const struct exec_cal
       end_view(&view);
     }
   }
-  close(memory);
+  if (memory >= 0) close(memory);
+  if (is_other) act_as_self();
   if (!done && rewrite->held >= 0) {
     close(rewrite->held);
     rewrite->held = -1;
@@ -384,6 +387,46 @@ bool leave_to_kernel(pid_t thread, struct rewrite *rewrite) {
   rewrite->scratch_size = 0;
   rewrite->front_count = 0;
   set_argument(&after, PASS_ARGUMENT, exec_pass());
+  return write_registers(thread, &after);
+}
+
+enum { SET_DUMPABLE = 4 /* PR_SET_DUMPABLE */ };
+
+bool change_to_dumpable(pid_t thread, const struct registers *before, bool value) {
+  struct registers after = *before;
+  if (after.abi->prctl == 0) return false;
+  set_argument(&after, 0, SET_DUMPABLE);
+  set_argument(&after, 1, value);
+  if (write_call_number(thread, &after, after.abi->prctl)) return true;
+  write_registers(thread, before);
+  return false;
+}
+
+/* At the instruction of the call; nothing is left of one that the kernel would make again itself. */
+static bool go_back(pid_t thread, struct registers *registers, uint64_t number) {
+  const struct abi *abi = registers->abi;
+  set_register(registers, abi->number_in_result ? abi->result : abi->number, number);
+  if (abi->number_in_result) set_register(registers, abi->number, ~(uint64_t)0);
+  set_register(registers, abi->counter, get_register(registers, abi->counter) - abi->call_size);
+  return write_registers(thread, registers);
+}
+
+bool call_again(pid_t thread, const struct registers *before) {
+  struct registers again = *before;
+  return go_back(thread, &again, get_register(before, before->abi->number));
+}
+
+bool call_undumpable(pid_t thread, struct registers *before) {
+  if (!read_registers(thread, before) || before->abi->prctl == 0) return false;
+  struct registers after = *before;
+  set_argument(&after, 0, SET_DUMPABLE);
+  set_argument(&after, 1, 0);
+  return go_back(thread, &after, after.abi->prctl);
+}
+
+bool end_call(pid_t thread, const struct registers *before) {
+  struct registers after = *before;
+  if (after.abi->number_in_result) set_register(&after, after.abi->number, ~(uint64_t)0);
   return write_registers(thread, &after);
 }
 
@@ -573,10 +616,12 @@ void clean_environment(struct rewriter *rewriter, pid_t process) {
   const struct manifest *manifest = rewriter->manifest;
   if (!has_guest_settings(&manifest->surroundings)) return;
   struct tracee_view view;
+  bool is_another = act_as_user_of(process);
   start_view(&view, process);
   /* The emulators themselves are started with it in one case: see find_guest_environment. */
   bool is_other = check_in_view(&view, "/proc/self/exe", false) == 0 && !own_emulator(rewriter, &view);
   end_view(&view);
+  if (is_another) act_as_self();
   static struct rewrite nothing;
   nothing.exe = "";
   if (is_other) change_stack(process, &nothing, manifest);

@@ -22,6 +22,7 @@ struct rewrite {
   const char *front[FRONT_MAX];
   unsigned front_count;
   const char *exe;      /* the program's absolute name */
+  bool is_locked;       /* the process may not be looked into */
   int held;             /* a descriptor of the program that the process opens through this one, or -1 */
   char text[FRONT_TEXT_MAX];
   size_t text_used;
@@ -65,6 +66,19 @@ bool leave_to_kernel(pid_t thread, struct rewrite *rewrite);
 
 /* At the stop after a rewritten call has failed. */
 void undo_rewrite(pid_t thread, const struct rewrite *rewrite);
+
+/* At a stop before a system call: makes prctl(PR_SET_DUMPABLE, value) of it; `before` is what it was. False
+ * where that is not known. */
+bool change_to_dumpable(pid_t thread, const struct registers *before, bool value);
+
+/* At the stop after that: the call that it was is made again. */
+bool call_again(pid_t thread, const struct registers *before);
+
+/* At the stop after a failed call: prctl(PR_SET_DUMPABLE, 0) is called as the next one. */
+bool call_undumpable(pid_t thread, struct registers *before);
+
+/* At the stop after that one: as it was. */
+bool end_call(pid_t thread, const struct registers *before);
 
 /* At the stop after the exec: the emulator gets its arguments. False when the process cannot go on. */
 bool finish_rewrite(pid_t process, const struct rewrite *rewrite);

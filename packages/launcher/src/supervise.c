@@ -79,7 +79,13 @@ static void close_held(struct tracee *tracee) {
   tracee->held = -1;
 }
 
+static void drop_opened(struct tracee *tracee) {
+  if (tracee->opened) give_back(tracee->opened);
+  tracee->opened = NULL;
+}
+
 static void drop_rewrite(struct tracee *tracee) {
+  drop_opened(tracee);
   if (!tracee->rewrite) return;
   if (tracee->rewrite->held >= 0) close(tracee->rewrite->held);
   give_back(tracee->rewrite);
@@ -109,10 +115,51 @@ static bool plan_at_stop(pid_t thread, bool is_execveat, struct rewrite *rewrite
          apply_rewrite(thread, rewrite);
 }
 
+/* A process that has changed its user, or asks for it, may not be looked into before its next exec. It is
+ * made to allow it (prctl) and to call again. */
+static bool open_for_look(struct tracee *tracee, struct rewrite *rewrite) {
+  if (!rewrite->is_locked || tracee->opened) return false;
+  if (!change_to_dumpable(tracee->thread, &rewrite->before, true)) return false;
+  debug("ptrace: process ", decimal((uint64_t)tracee->thread), " is opened for a look", NULL);
+  tracee->opened = rewrite;
+  tracee->step = OPENING;
+  ptrace(PTRACE_SYSCALL, tracee->thread, 0, 0);
+  return true;
+}
+
+/* The stops of such a process at system calls. */
+static void step_on(struct tracee *tracee) {
+  struct registers *before = &tracee->opened->before;
+  bool good = true;
+  switch (tracee->step) {
+    case OPENING:
+      tracee->step = OPEN;
+      if (!call_again(tracee->thread, before)) kill(tracee->thread, SIGKILL);
+      go_on(tracee->thread, 0);
+      return;
+    case OPEN:
+      tracee->step = CLOSING;
+      good = call_undumpable(tracee->thread, before);
+      break;
+    case CLOSING: tracee->step = CLOSED; break;
+    case CLOSED:
+      good = false;
+      if (!end_call(tracee->thread, before)) kill(tracee->thread, SIGKILL);
+      break;
+  }
+  if (good) {
+    ptrace(PTRACE_SYSCALL, tracee->thread, 0, 0);
+  } else {
+    drop_opened(tracee);
+    go_on(tracee->thread, 0);
+  }
+}
+
 static void before_exec(pid_t thread) {
   unsigned long which = 0;
   struct tracee *tracee = add_tracee(thread);
   struct rewrite *rewrite = tracee ? take_rewrite() : NULL;
+  if (rewrite) rewrite->is_locked = false;
   if (rewrite && ptrace(PTRACE_GETEVENTMSG, thread, 0, &which) == 0 &&
       plan_at_stop(thread, which == EXECVEAT_STOP, rewrite)) {
     tracee->rewrite = rewrite;
@@ -121,10 +168,15 @@ static void before_exec(pid_t thread) {
     return;
   }
   if (rewrite) {
+    if (open_for_look(tracee, rewrite)) return;
     if (rewrite->held >= 0) close(rewrite->held);
     give_back(rewrite);
   }
-  go_on(thread, 0);
+  if (tracee && tracee->opened) {
+    ptrace(PTRACE_SYSCALL, thread, 0, 0);
+  } else {
+    go_on(thread, 0);
+  }
 }
 
 static void after_exec(pid_t process) {
@@ -159,7 +211,7 @@ static void after_exec(pid_t process) {
   go_on(process, 0);
 }
 
-/* With a rewritten call only: it has failed. */
+/* With a call only that was rewritten, and has failed, or of a process that is opened for a look. */
 static void after_failed_exec(pid_t thread) {
   struct tracee *tracee = find_tracee(thread);
   if (tracee && tracee->rewrite) {
@@ -170,7 +222,11 @@ static void after_failed_exec(pid_t thread) {
     if (rewrite->held >= 0) close(rewrite->held);
     give_back(rewrite);
   }
-  go_on(thread, 0);
+  if (tracee && tracee->opened) {
+    step_on(tracee);
+  } else {
+    go_on(thread, 0);
+  }
 }
 
 /* A new thread or process. */

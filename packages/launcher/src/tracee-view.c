@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "capabilities.h"
 #include "memory.h"
 
 /* openat2 (Linux 5.6). */
@@ -20,7 +21,7 @@ struct how {
   uint64_t mode;
   uint64_t resolve;
 };
-enum { OPENAT2 = 437, IN_ROOT = 0x10, NGROUPS_LIMIT = 65536 };
+enum { OPENAT2 = 437, IN_ROOT = 0x10, NGROUPS_LIMIT = 65536, CAP_SYS_PTRACE = 19 };
 
 static const char *descriptor_path(int descriptor) {
   return concatenate("/proc/self/fd/", decimal((uint64_t)descriptor), "");
@@ -63,11 +64,11 @@ static bool read_fourth(const char *status, const char *name, unsigned *number) 
 }
 
 /* A process that has given up root's rights is held to its own. Only root can be somebody else. */
-static struct file_user *user_of(const struct tracee_view *view) {
+static struct file_user *user_of(const char *self) {
   static struct file_user user;
   static char status[64 * 1024];
   if (geteuid() != 0) return NULL;
-  int file = open(concatenate(view->self, "status", ""), O_RDONLY | O_CLOEXEC);
+  int file = open(concatenate(self, "status", ""), O_RDONLY | O_CLOEXEC);
   ssize_t size = file < 0 ? -1 : read(file, status, sizeof status - 1);
   if (file >= 0) close(file);
   if (size <= 0) return NULL;
@@ -111,11 +112,28 @@ static void become_self(const struct file_user *user) {
   errno = error;
 }
 
+/* While it acts as another user. */
+static struct file_user *acted;
+
+bool act_as_user_of(pid_t thread) {
+  static enum { NOT_ASKED, YES, NO } may_look;
+  if (may_look == NOT_ASKED) may_look = has_capability(CAP_SYS_PTRACE) || geteuid() != 0 ? YES : NO;
+  if (may_look == YES || acted) return false;
+  acted = user_of(concatenate("/proc/", decimal((uint64_t)thread), "/"));
+  become_user(acted);
+  return acted != NULL;
+}
+
+void act_as_self(void) {
+  become_self(acted);
+  acted = NULL;
+}
+
 void start_view(struct tracee_view *view, pid_t thread) {
   view->thread = thread;
   view->self = concatenate("/proc/", decimal((uint64_t)thread), "/");
   view->same_root = has_same_root(view->self);
-  view->user = user_of(view);
+  view->user = acted ? NULL : user_of(view->self);
   view->no_follow = false;
   view->file = -1;
 }

@@ -18,6 +18,11 @@ struct tracee_view {
   struct stat status; /* of that file */
 };
 
+/* Where this process may look into those of its own user only: it acts as the other's, at files and at
+ * /proc, until act_as_self. Returns whether it does. */
+bool act_as_user_of(pid_t thread);
+void act_as_self(void);
+
 void start_view(struct tracee_view *view, pid_t thread);
 void end_view(struct tracee_view *view);
 

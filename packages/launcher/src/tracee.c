@@ -12,6 +12,7 @@
 
 #include "memory.h"
 #include "message.h"
+#include "tracee-view.h"
 
 /* The start of struct ptrace_syscall_info (Linux 5.3). */
 struct call_info {
@@ -53,6 +54,14 @@ bool write_registers(pid_t thread, const struct registers *registers) {
   return ptrace(PTRACE_SETREGSET, thread, NT_PRSTATUS, &part) == 0;
 }
 
+bool write_call_number(pid_t thread, struct registers *registers, uint32_t number) {
+  const struct abi *abi = registers->abi;
+  struct iovec part = {&number, sizeof number};
+  set_register(registers, abi->number, number);
+  if (!write_registers(thread, registers)) return false;
+  return abi->number_set == 0 || ptrace(PTRACE_SETREGSET, thread, abi->number_set, &part) == 0;
+}
+
 uint64_t get_register(const struct registers *registers, unsigned at) {
   uint32_t half;
   uint64_t whole;
@@ -87,7 +96,10 @@ void set_argument(struct registers *registers, unsigned number, uint64_t value) 
 }
 
 int open_memory(pid_t thread) {
-  return open(concatenate("/proc/", decimal((uint64_t)thread), "/mem"), O_RDWR | O_CLOEXEC);
+  bool is_other = act_as_user_of(thread);
+  int memory = open(concatenate("/proc/", decimal((uint64_t)thread), "/mem"), O_RDWR | O_CLOEXEC);
+  if (is_other) act_as_self();
+  return memory;
 }
 
 size_t read_memory(int memory, uint64_t at, void *bytes, size_t size) {

@@ -20,6 +20,8 @@ bool read_registers(pid_t thread, struct registers *registers);
 /* At a stop before a system call: with the first argument. */
 bool read_call(pid_t thread, struct registers *registers);
 bool write_registers(pid_t thread, const struct registers *registers);
+/* At a stop before a system call: makes another one of it. */
+bool write_call_number(pid_t thread, struct registers *registers, uint32_t number);
 
 uint64_t get_register(const struct registers *registers, unsigned at);
 void set_register(struct registers *registers, unsigned at, uint64_t value);

@@ -15,6 +15,9 @@ struct tracee {
   int held;                /* a descriptor that the process opens its program by, or -1 */
   enum { FREE, INTERRUPTED, RESTARTING, CALLED } stage; /* of a listener's rewrite */
   struct rewrite *rewrite; /* of the exec that it is in */
+  /* It is opened for a look, and closed again when its exec fails: what it was doing, or NULL. */
+  struct rewrite *opened;
+  enum { OPENING, OPEN, CLOSING, CLOSED } step;
 };
 
 /* NULL when it is not there. */
