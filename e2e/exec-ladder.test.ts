@@ -30,10 +30,7 @@ const SAMPLE = [
   'host vfork guest',
   'guest, host, third, guest',
   'a script of a script',
-  'host locked guest',
 ];
-/** Where a process that forbids to be looked into (PR_SET_DUMPABLE) can start programs of a guest. */
-const OPENS_LOCKED = ['x86_64', 'aarch64'];
 const ALL = process.env.UPORT_TEST_EXEC === 'all';
 
 /** What the kernel's binfmt_misc does not do: its interpreter could not open the program. */
@@ -129,16 +126,7 @@ describe.each([...SIMULATED_HOSTS, ...OLDER_KERNELS])(
               how === 'env-i' ? [] : undefined,
             );
           }
-          const locked = way === 'ptrace' && OPENS_LOCKED.includes(arch) ? ['locked'] : [];
-          for (const how of [
-            'fork',
-            'vfork',
-            'spawn',
-            'thread',
-            'execveat',
-            'failing',
-            ...locked,
-          ]) {
+          for (const how of ['fork', 'vfork', 'spawn', 'thread', 'execveat', 'failing']) {
             add(
               way,
               `host ${how} guest`,

@@ -7,8 +7,10 @@ import { type Bench, CPUS, elfHeader, makeBench, run, THIS_HOST } from './testin
 import { SUPERVISOR_MODES } from './testing/supervisor.ts';
 
 if (!COMPILER) console.warn(`locked-process.test.ts: ${COMPILER_HINT}`);
-const tracing = SUPERVISOR_MODES.find(({ listens }) => !listens);
+const tracing = SUPERVISOR_MODES.find(({ mode }) => mode === 'tracing');
 const IS_ROOT = process.getuid?.() === 0;
+const MISSING =
+  THIS_HOST !== 'x86_64' ? ' [on x86_64 only]' : tracing?.possible ? '' : ' [needs root]';
 
 /** locked PROGRAM...: forbids to be looked into, tries each, and says how that went. */
 const LOCKED = `
@@ -48,8 +50,8 @@ const OTHER = `
     return 8;
   }`;
 
-describe.skipIf(THIS_HOST !== 'x86_64' || !COMPILER)(
-  `processes that may not be looked into${THIS_HOST === 'x86_64' ? '' : ' [on x86_64 only]'}`,
+describe.skipIf(MISSING !== '' || !COMPILER)(
+  `processes that may not be looked into${MISSING}`,
   () => {
     let bench: Bench;
     let launch: string;
