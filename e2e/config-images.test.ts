@@ -1,5 +1,5 @@
 // Existing images in a configuration: built without arguments, pinned by digest, refreshed.
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { busybox } from './support/busybox.ts';
@@ -7,7 +7,7 @@ import { type CountingRegistry, startCountingRegistry } from './support/counting
 import { readImages } from './support/layout.ts';
 import { removeFolder, temporaryFolder } from './support/temporary-folder.ts';
 import { missingTools, named } from './support/tools.ts';
-import { type StartOptions, uport } from './support/uport.ts';
+import { type StartOptions, start, uport } from './support/uport.ts';
 import { type VendorImage, vendorImage } from './support/vendor-image.ts';
 
 const { signal } = new AbortController();
@@ -84,6 +84,35 @@ test('a layout: built, the same elsewhere, drift, update', { timeout: 240_000 },
   expect(updated).toMatchObject({ status: 0, stdout: expect.stringContaining(two.digest) });
   expect(await lockOf(there)).toMatchObject({ images: { app: { digest: two.digest } } });
   expect(await built(there, ['--frozen', '--emit', 'oci'], { env })).not.toContain(made[0]);
+});
+
+const noSkopeo = missingTools('skopeo');
+
+test.skipIf(noSkopeo)(named('an archive: built, and pinned', noSkopeo), async () => {
+  const input = 'docker-archive:image.tar';
+  const place = await project('archive', { input, emit: { oci: {} } });
+  const save = async ({ layout }: VendorImage) => {
+    const archive = path.join(place, 'image.tar');
+    await rm(archive, { force: true });
+    const copied = await start('skopeo', [
+      'copy',
+      '-q',
+      `oci:${layout}`,
+      `docker-archive:${archive}`,
+    ]);
+    expect(copied).toMatchObject({ status: 0 });
+  };
+  await save(one);
+  const made = await built(place);
+  const [image] = await readImages(path.join(place, 'dist/oci'));
+  expect(image?.config.config).toMatchObject({ Labels: { version: '1' } });
+  expect(await lockOf(place)).toMatchObject({ images: { app: { source: input } } });
+  expect(await built(place, ['--frozen'])).toEqual(made);
+  await save(two);
+  expect(await uport(['build', '--frozen'], { cwd: place })).toMatchObject({
+    status: 6,
+    stderr: expect.stringContaining(`the image of app: ${input} (`),
+  });
 });
 
 test('settings that an image has no place for are refused', async () => {
