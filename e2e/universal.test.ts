@@ -101,6 +101,11 @@ describe.each(GUESTS)('a universal file of $guest', ({ guest, toolchain }) => {
     }
     const inspected = await uport(['inspect', universal, '--json']);
     expect(JSON.parse(inspected.stdout)).toMatchObject({ form: 'universal', app: 'probe' });
+    const one = await uport(['inspect', path.join(outDir, 'probe-s390x'), '--json']);
+    const { hosts, size } = JSON.parse(one.stdout);
+    expect(hosts).toMatchObject([{ host: 's390x' }]);
+    // It has no other host's emulator.
+    expect(2 * size).toBeLessThan(JSON.parse(inspected.stdout).size);
   });
 
   test.skipIf(missing)(named('runs here, cold and warm', missing), async () => {

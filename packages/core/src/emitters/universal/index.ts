@@ -1,5 +1,5 @@
 import { freeing } from '../../memory.ts';
-import type { Plan } from '../../plan/plan.ts';
+import type { HostPlan, Plan } from '../../plan/plan.ts';
 import { concat, streamSource } from '../../universal/byte-streams.ts';
 import { withParts } from '../../universal/container.ts';
 import { payloadOptions } from '../../universal/programs.ts';
@@ -40,22 +40,32 @@ async function emitUniversal(
   options: UniversalOptions,
   context: EmitContext,
 ): Promise<readonly Artifact[]> {
+  const { signal } = context;
+  if (options.perHost) {
+    const artifacts: Artifact[] = [];
+    for (const host of plan.hosts) {
+      const own = planOf(plan, host);
+      const payload = await writePayload(own, payloadOptions(plan, options), context);
+      artifacts.push(
+        await withParts(own, payload, context, ([launcher], trailing) => {
+          const sources = [...(launcher ? [launcher.source] : []), trailing];
+          const chunks = concat(sources.map((source) => streamSource(source, signal)));
+          const name = `${plan.app.name}-${host.host}`;
+          return writeExecutable('universal', name, freeing(chunks), context);
+        }),
+      );
+    }
+    return artifacts;
+  }
   const payload = await writePayload(plan, payloadOptions(plan, options), context);
   return withParts(plan, payload, context, async (launchers, trailing) => {
-    const { signal } = context;
-    if (options.perHost) {
-      const artifacts: Artifact[] = [];
-      for (const { host, source } of launchers) {
-        const chunks = freeing(
-          concat([streamSource(source, signal), streamSource(trailing, signal)]),
-        );
-        artifacts.push(
-          await writeExecutable('universal', `${plan.app.name}-${host}`, chunks, context),
-        );
-      }
-      return artifacts;
-    }
     const chunks = (await universalFile(payload, launchers, trailing)).chunks(signal);
     return [await writeExecutable('universal', plan.app.name, chunks, context)];
   });
+}
+
+/** The same for one host: a file for it carries the emulators of no other. */
+function planOf(plan: Plan, host: HostPlan): Plan {
+  const { notice: _, ...rest } = plan;
+  return { ...rest, hosts: [host], ...(host.notice && { notice: host.notice }) };
 }
